@@ -1,0 +1,58 @@
+"""Settings that the five DAGs have in common, and the form of a manual run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param
+
+from dags.common.failures import mark_cycle_failed
+from include.kreislauf.handovers import Edge
+from include.kreislauf.requirements.loading import contract_files
+from include.kreislauf.settings import get_settings
+
+DAG_DEFAULTS: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1),
+    "catchup": False,
+    # a paused consumer loses its events for good
+    "is_paused_upon_creation": False,
+    "tags": ["kreislauf"],
+    "max_active_runs": 16,
+    "default_args": {
+        "retries": 2,
+        "retry_delay": timedelta(seconds=5),
+        "on_failure_callback": mark_cycle_failed,
+    },
+}
+
+
+def manual_form(*, with_loop: bool = False) -> dict[str, Param]:
+    """The fields a person fills in when triggering a DAG by hand. Runs started by an asset ignore them."""
+    names = [path.parent.name for path in contract_files(get_settings().use_cases)]
+    form = {
+        "use_case": Param(
+            names[0] if len(names) == 1 else None, type=["string", "null"], enum=[*names, None],
+            title="Use case", description="Which contract the run is for.",
+        ),
+        "reason": Param(
+            None, type=["string", "null"], title="Reason", maxLength=2000,
+            description="Why you start it; stays with the cycle for everyone to read.",
+        ),
+        "by": Param("a person", type="string", title="Your name or role", maxLength=128),
+        "as_of": Param(
+            None, type=["string", "null"], format="date-time", title="As of",
+            description="The time the data may know of; empty: now.",
+        ),
+        "override": Param(
+            False, type="boolean", title="Override the governor",
+            description="Start although another cycle is at work; your name and reason are recorded.",
+        ),
+    }  # fmt: skip
+    if with_loop:
+        edges = [edge.value for edge in Edge if edge.opens_cycle]
+        form["loop"] = Param(
+            None, type=["string", "null"], enum=[*edges, None], title="Raise a loop",
+            description="Send the work back now, whatever the verdict says; empty: only check.",
+        )  # fmt: skip
+    return form

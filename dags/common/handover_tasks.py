@@ -1,0 +1,131 @@
+"""The Airflow side of receiving and handing over work: the only place where context and events are touched.
+
+A role's DAG is a chain of disciplines. The first receives the work; every discipline either goes on to the next one or
+chooses a way out; the ways out are one task per asset, so that an event is emitted once and only for what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk import task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from dags.common.assets import HANDOVER_ASSETS, LOOP_ASSETS, loops_from
+from include.kreislauf.errors import ContractError, HandoverError
+from include.kreislauf.handovers import Handover, Loop, Role, Stage, WorkOrder, parse_message, to_extra
+from include.kreislauf.settings import get_settings
+
+ORDER = "order"
+MESSAGE = "message"
+HAND_OVER = "hand_over"
+# A way out has several disciplines upstream, of which only the last one that ran chose it.
+CHOSEN = "none_failed_min_one_success"
+
+
+def receive_order(role: Role, context: Any) -> WorkOrder:
+    """The work order of this run; pushed for the tasks that follow. Skips the run when there is nothing to do."""
+    from include.kreislauf.feedback.receipt import Incoming, Refused, receive
+    from include.kreislauf.store.database import get_store
+
+    settings = get_settings()
+    dag_run = context["dag_run"]
+    try:
+        incoming = Incoming(
+            role=role,
+            run_id=dag_run.run_id,
+            partition_key=dag_run.partition_key,
+            received=received_messages(context),
+            form=manual_form_of(context),
+        )
+        order = receive(get_store(), incoming, settings.now(), wall_clock=settings.clock == "wall")
+    except Refused as refusal:
+        raise AirflowSkipException(refusal.text) from refusal
+    except (ContractError, HandoverError) as error:
+        raise AirflowFailException(error.text) from error
+    push(context, ORDER, order)
+    return order
+
+
+def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
+    """The handovers and loops that started this run, validated; none for a manual run."""
+    events = context.get("triggering_asset_events") or {}
+    return tuple(parse_message(dict(event.extra or {})) for of_asset in events.values() for event in of_asset)
+
+
+def manual_form_of(context: Any) -> Any:
+    """The filled-in form of a manual run; ``None`` when no use case was given."""
+    from pydantic import ValidationError
+
+    from include.kreislauf.feedback.receipt import Form
+
+    params = context["params"]
+    if not params.get("use_case"):
+        return None
+    values = {name: params[name] for name in Form.model_fields if params.get(name) is not None}
+    try:
+        return Form.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise HandoverError(f"the form is not complete: {faults}", where="manual run",
+                            next_step="trigger the DAG again and fill in the fields named") from error  # fmt: skip
+
+
+def order_of(context: Any, task_id: str) -> WorkOrder:
+    """The order that an earlier task of this run pushed."""
+    return WorkOrder.model_validate(context["ti"].xcom_pull(task_ids=task_id, key=ORDER))
+
+
+def push(context: Any, key: str, model: WorkOrder | Handover | Loop) -> None:
+    """Give a model to the tasks that follow."""
+    context["ti"].xcom_push(key=key, value=model.model_dump(mode="json"))
+
+
+def perform_step(stage: Stage, step: Callable[..., Any], order: WorkOrder) -> Handover | Loop:
+    """Run one discipline for an order, against the settings and the store of this process."""
+    from include.kreislauf.feedback.work import perform
+    from include.kreislauf.store.database import get_store
+
+    settings = get_settings()
+    return perform(stage, step, order, store=get_store(), settings=settings, now=settings.now())
+
+
+def way_out(context: Any, message: Handover | Loop) -> str:
+    """Push the message that leaves this DAG; returns the task that emits it."""
+    push(context, MESSAGE, message)
+    return raise_task_id(message.edge.received_by) if isinstance(message, Loop) else HAND_OVER
+
+
+def raise_task_id(receiver: Role) -> str:
+    """Name of the task that raises the loop to a role."""
+    return f"raise_loop_to_{receiver}"
+
+
+def ways_out(role: Role, stage: Stage | None, deciders: list[str]) -> list[Any]:
+    """The tasks at the end of a role's DAG: its handover, and one per loop that it may raise.
+
+    Parameters
+    ----------
+    stage: the discipline whose handover the role gives on; ``None``: it gives none.
+    deciders: ids of the tasks that may have chosen the way out, the last one first.
+    """
+    tasks = []
+    if stage is not None:
+        tasks.append(_emitter(HAND_OVER, HANDOVER_ASSETS[stage], deciders))
+    tasks += [_emitter(raise_task_id(edge.received_by), LOOP_ASSETS[edge], deciders) for edge in loops_from(role)]
+    return tasks
+
+
+def _emitter(task_id: str, asset: Any, deciders: list[str]) -> Any:
+    @task(task_id=task_id, outlets=[asset], trigger_rule=CHOSEN)
+    def emit(**context: Any) -> str:
+        """Emit the asset event that starts the next role, under the key of the message's cycle."""
+        found = (context["ti"].xcom_pull(task_ids=decider, key=MESSAGE) for decider in deciders)
+        message = parse_message(next(extra for extra in found if extra))
+        event = context["outlet_events"][asset]
+        event.extra = to_extra(message)
+        event.add_partitions([message.key])
+        return message.id
+
+    return emit()

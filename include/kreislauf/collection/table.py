@@ -1,0 +1,134 @@
+"""Source kind ``table``: rows from a CSV or Parquet file, by path or URL, checked against the contract's columns."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import fsspec
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from include.kreislauf.errors import SourceError
+from include.kreislauf.periods import MONTHS
+from include.kreislauf.requirements.contract import Column, Problem, TableSource
+
+SHOWN_FAULTS = 3
+
+
+def read_table(source: TableSource, problem: Problem, data: str, as_of: datetime) -> pd.DataFrame:
+    """The declared columns of every row that was available at ``as_of``, sorted by entity and time.
+
+    Parameters
+    ----------
+    data: what ``{data}`` in the source's URL stands for.
+    as_of: rows of periods that ended later (plus the source's delay) are left out.
+
+    Returns
+    -------
+    Frame with the contract's columns: text as ``str``, number as ``float64``, date as ``datetime64`` (no zone).
+
+    Raises
+    ------
+    SourceError: missing file or column, empty file, wrong type, value out of range, duplicate rows.
+    """
+    url = resolve_url(source, data)
+    frame = _read(url)
+    if missing := [name for name in source.columns if name not in frame.columns]:
+        raise SourceError(
+            f"column {', '.join(missing)} is missing; the file has {', '.join(map(str, frame.columns))}",
+            where=url, next_step="correct the contract's columns or the source",
+        )  # fmt: skip
+    if frame.empty:
+        raise SourceError("has columns but no rows", where=url, next_step="deliver the data again")
+    checked = _validate(frame[list(source.columns)], source, problem, url)
+    return available(checked, source, problem, as_of)
+
+
+def available(frame: pd.DataFrame, source: TableSource, problem: Problem, as_of: datetime) -> pd.DataFrame:
+    """Rows whose period had ended, and whose delay had passed, at ``as_of``."""
+    ends = frame[problem.time] + pd.DateOffset(months=MONTHS[problem.period])
+    known_at = ends + timedelta(days=source.available_after_days)
+    kept = frame[known_at <= pd.Timestamp(as_of).tz_convert(None)]
+    return kept.sort_values([problem.entity, problem.time]).reset_index(drop=True)
+
+
+def resolve_url(source: TableSource, data: str) -> str:
+    """The source's URL with ``{data}`` filled in.
+
+    Raises
+    ------
+    SourceError: the URL uses ``{data}`` but the installation does not set it.
+    """
+    if "{data}" in source.url and not data:
+        raise SourceError(
+            "uses {data}, but KREISLAUF_DATA is not set", where=source.url,
+            next_step="set KREISLAUF_DATA to the folder or URL of the data",
+        )  # fmt: skip
+    return source.url.replace("{data}", data.rstrip("/"))
+
+
+def _read(url: str) -> pd.DataFrame:
+    read = pd.read_parquet if url.endswith((".parquet", ".pq")) else pd.read_csv
+    try:
+        with fsspec.open(url, "rb") as file:
+            return read(file)
+    except FileNotFoundError as error:
+        raise SourceError("file not found", where=url, next_step="deliver the file or correct the URL") from error
+    except pd.errors.EmptyDataError as error:
+        raise SourceError("the file is empty", where=url, next_step="deliver the data again") from error
+    except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+        raise SourceError(f"cannot be parsed: {error}", where=url, allowed="CSV (UTF-8) or Parquet") from error
+
+
+def _validate(frame: pd.DataFrame, source: TableSource, problem: Problem, url: str) -> pd.DataFrame:
+    schema = pa.DataFrameSchema(
+        {name: _column(column) for name, column in source.columns.items()},
+        unique=[problem.entity, problem.time],
+    )
+    try:
+        return schema.validate(_convert(frame, source, url), lazy=True)
+    except SchemaErrors as error:
+        raise SourceError(_describe(error.failure_cases), where=url, next_step="correct the source's rows") from error
+
+
+def _convert(frame: pd.DataFrame, source: TableSource, url: str) -> pd.DataFrame:
+    """Declared types; the first value that does not fit is named with its row, as people count lines of a file."""
+    converted = {}
+    for name, column in source.columns.items():
+        values = frame[name]
+        if column.type == "text":
+            converted[name] = values.astype("str").where(values.notna(), None)
+            continue
+        parse = pd.to_numeric if column.type == "number" else pd.to_datetime
+        parsed = parse(values, errors="coerce")
+        if len(bad := values.index[parsed.isna() & values.notna()]):
+            raise SourceError(
+                f"column {name}: {values[bad[0]]!r} in row {bad[0] + 2} is not a {column.type}"
+                + (f", nor are {len(bad) - 1} others" if len(bad) > 1 else ""),
+                where=url, next_step="correct the source's rows",
+            )  # fmt: skip
+        converted[name] = parsed.astype("float64") if column.type == "number" else parsed
+    return pd.DataFrame(converted)
+
+
+def _column(column: Column) -> pa.Column:
+    checks = []
+    if column.minimum is not None:
+        checks.append(pa.Check.ge(column.minimum))
+    if column.maximum is not None:
+        checks.append(pa.Check.le(column.maximum))
+    if column.type == "number":
+        checks.append(pa.Check(lambda values: ~values.isin([float("inf"), float("-inf")]), name="finite"))
+    return pa.Column(checks=checks, nullable=not column.required)
+
+
+def _describe(cases: pd.DataFrame) -> str:
+    """The first few faults, each with column, rule, value and row."""
+    shown = []
+    for case in cases.head(SHOWN_FAULTS).itertuples():
+        row = f" in row {int(case.index) + 2}" if pd.notna(case.index) else ""
+        rule = "duplicate rows" if "unique" in str(case.check) else f"fails {case.check}"
+        shown.append(f"{case.column or 'rows'}: {rule}, found {case.failure_case!r}{row}")
+    more = f"; and {len(cases) - SHOWN_FAULTS} more" if len(cases) > SHOWN_FAULTS else ""
+    return "; ".join(shown) + more

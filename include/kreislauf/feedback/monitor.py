@@ -1,0 +1,122 @@
+"""A monitoring pass over one use case: verdicts, the ledger's closing, and at most one loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from include.kreislauf.feedback.ledger import close_ripe_loops
+from include.kreislauf.feedback.work import contract_of
+from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, WorkOrder
+from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, novelty
+from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
+from include.kreislauf.store import cycles, live, messages, observations
+from include.kreislauf.store.cycles import State
+from include.kreislauf.store.database import Store
+from include.kreislauf.store.live import ReleaseRow
+
+LOOPS_WITHOUT_HELP = 2
+"""So many closed loops in a row that did not help send the matter to requirements."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One metric with its judgement."""
+
+    metric: BusinessMetric
+    judgement: Judgement
+
+
+def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:
+    """Judge the live release as of the order's time; returns the loop to raise, if any."""
+    contract = contract_of(store, order)
+    with store.write() as db:
+        pointer = live.live(db, order.use_case)
+        release = live.find_release(db, order.use_case, pointer.version) if pointer else None
+        if release is None:
+            return None
+        rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
+        findings = [_judge(db, metric, release, rows, order) for metric in contract.business_metrics]
+        observations.save_verdicts(db, [_verdict(one, order, release) for one in findings], now)
+        close_ripe_loops(db, contract, findings[0].metric.name, order.as_of)
+        _mark_live(db, release, now)
+        if order.forced_loop:
+            return _raise(db, order, contract, release, findings[0], rows, now, forced=order.forced_loop)
+        fallen = next((one for one in findings if one.judgement.verdict == "breach"), None)
+        return _raise(db, order, contract, release, fallen, rows, now) if fallen else None
+
+
+def _judge(db: Connection, metric: BusinessMetric, release: ReleaseRow, rows: list[Any], order: WorkOrder) -> Finding:
+    if isinstance(metric, PortfolioUplift):
+        return Finding(metric, judge_uplift(metric, rows))
+    reported = observations.reported(db, order.use_case, metric.name, order.as_of)
+    return Finding(metric, judge_reported(metric, [row for row in reported if row.release == release.version]))
+
+
+def _verdict(finding: Finding, order: WorkOrder, release: ReleaseRow) -> observations.Verdict:
+    judged = finding.judgement
+    return observations.Verdict(
+        use_case=order.use_case, metric=finding.metric.name, release=release.version, as_of=order.as_of,
+        cycle_id=release.cycle_id, verdict=judged.verdict, value=judged.value, low=judged.low, high=judged.high,
+        threshold=finding.metric.threshold, periods=len(judged.by_period), text=judged.text,
+    )  # fmt: skip
+
+
+def _mark_live(db: Connection, release: ReleaseRow, now: datetime) -> None:
+    """The cycle whose release is live has reached its end."""
+    cycle = cycles.find(db, release.use_case, release.cycle_id)
+    if cycle and cycle.state is State.ACTIVE:
+        cycles.set_state(db, cycle, State.LIVE, now, f"release {release.version}")
+
+
+def _raise(
+    db: Connection, order: WorkOrder, contract: Contract, release: ReleaseRow, finding: Finding, rows: list[Any],
+    now: datetime, *, forced: Edge | None = None,
+) -> Loop | None:  # fmt: skip
+    """Open the cycle that the loop proposes, and write the loop down; nothing while another cycle is at work."""
+    busy = cycles.in_state(db, order.use_case, State.ACTIVE, State.WAITING)
+    if busy and not forced:
+        return None
+    edge, reason, text = _diagnose(db, order, finding, forced)
+    newest = max(finding.judgement.by_period, default=release.as_of)
+    origin = f"monitoring/{order.run_id}" if forced else f"monitoring/{release.version}/{finding.metric.name}/{newest:%Y-%m-%d}"
+    child = cycles.open_cycle(
+        db, order.use_case, origin=origin, started_by=f"loop/{edge}", reason=text, as_of=order.as_of, now=now,
+        parent_cycle_id=release.cycle_id,
+    )  # fmt: skip
+    before = Evidence(name=finding.metric.name, value=finding.judgement.value, unit=finding.metric.unit, note=f"release {release.version}")
+    loop = Loop(
+        use_case=order.use_case, cycle_id=child.cycle_id, contract_hash=contract.hash, as_of=child.as_of,
+        run_id=order.run_id, edge=edge, reason=reason, text=text, parent_cycle_id=release.cycle_id,
+        metric=finding.metric.name, metric_before=before, evidence=_evidence(finding, rows),
+        by=order.by if forced else "kreislauf",
+    )  # fmt: skip
+    known = messages.find_loop(db, loop.id)
+    if known is None:
+        messages.save_loop(db, loop, now)
+        return loop
+    return known.loop if known.state == "raised" else None
+
+
+def _diagnose(db: Connection, order: WorkOrder, finding: Finding, forced: Edge | None) -> tuple[Edge, Reason, str]:
+    """Where the work goes. This first form knows one cause beside the default: loops that did not help."""
+    if forced:
+        return forced, Reason.RETRIGGERED, f"{order.by}: {order.reason}"
+    closed = messages.loops_of(db, order.use_case, states=("closed",))[-LOOPS_WITHOUT_HELP:]
+    text = f"{finding.metric.name}: {finding.judgement.text}"
+    if len(closed) == LOOPS_WITHOUT_HELP and not any(row.helped for row in closed):
+        return Edge.MONITORING_TO_REQUIREMENTS, Reason.LOOPS_DID_NOT_HELP, f"{len(closed)} loops did not help; {text}"
+    return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL, text
+
+
+def _evidence(finding: Finding, rows: list[Any]) -> tuple[Evidence, ...]:
+    metric, judged = finding.metric, finding.judgement
+    return (
+        Evidence(name=metric.name, value=judged.value, unit=metric.unit, note=judged.text),
+        Evidence(name="threshold", value=metric.threshold, unit=metric.unit),
+        Evidence(name="matured_periods", value=float(len(judged.by_period)), unit="periods"),
+        Evidence(name="novelty", value=novelty(rows), unit="share of requested entities"),
+    )

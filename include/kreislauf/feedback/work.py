@@ -1,0 +1,78 @@
+"""Running a discipline for a work order: once per (cycle, stage, attempt), recorded before it is handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from include.kreislauf.errors import ContractError
+from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.settings import Settings
+from include.kreislauf.store import contracts, cycles, messages
+from include.kreislauf.store.cycles import State
+from include.kreislauf.store.database import Store
+
+Step = Callable[[WorkOrder, Contract, Settings], StepResult]
+
+
+def perform(
+    stage: Stage, step: Step, order: WorkOrder, *, store: Store, settings: Settings, now: datetime
+) -> Handover | Loop:
+    """Run one discipline, or find its earlier result; returns what it hands over or sends back.
+
+    Raises
+    ------
+    ContractError: the order's contract is not signed.
+    """
+    contract = contract_of(store, order)
+    with store.read() as db:
+        known = messages.find_handover(db, order.use_case, order.cycle_id, stage, order.attempt)
+    if known:
+        return known
+    result = step(order, contract, settings)
+    with store.write() as db:
+        if isinstance(result.message, Handover):
+            return messages.save_handover(db, result.message, result.document, now)
+        loop = _within_budget(result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract)
+        messages.save_loop(db, loop, now, result.document)
+        return loop
+
+
+def contract_of(store: Store, order: WorkOrder) -> Contract:
+    """The signed contract that an order's hash names.
+
+    Raises
+    ------
+    ContractError: there is none: unsigned contracts do not run.
+    """
+    with store.read() as db:
+        contract = contracts.signed_contract(db, order.use_case, order.contract_hash)
+    if contract is None:
+        raise ContractError(
+            f"contract {order.contract_hash[:12]} is not signed", where=order.use_case,
+            next_step="trigger the requirements DAG for this use case",
+        )  # fmt: skip
+    return contract
+
+
+def mark_failed(store: Store, use_case: str, cycle_id: str, note: str, now: datetime) -> None:
+    """A task failed for good: its cycle no longer keeps others from starting."""
+    with store.write() as db:
+        cycle = cycles.find(db, use_case, cycle_id)
+        if cycle and cycle.state is State.ACTIVE:
+            cycles.set_state(db, cycle, State.FAILED, now, note)
+
+
+def _within_budget(loop: Loop, hops: int, contract: Contract) -> Loop:
+    """Once the hops of a cycle are spent, data science asks a person instead of going round again."""
+    spent = hops >= contract.governor.max_hops - 1
+    if not spent or loop.edge not in (Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Edge.DATA_SCIENCE_TO_DATA_ENGINEERING):
+        return loop
+    note = Evidence(name="hops", value=float(hops), unit="loops", note=f"would have gone {loop.edge}: {loop.text}")
+    return loop.model_copy(
+        update={
+            "edge": Edge.DATA_SCIENCE_TO_REQUIREMENTS, "reason": Reason.BUDGET_SPENT, "step": None,
+            "text": f"{hops} loops did not suffice; last: {loop.text}", "evidence": (*loop.evidence, note),
+        }
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Refusals: one shape for every error the service answers with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from include.kreislauf.service.schemas import ErrorAnswer, Fault
+
+MAX_FAULTS = 20
+
+
+class Refused(Exception):
+    """A request that is answered with an error; raised inside a transaction it also rolls that back.
+
+    Parameters
+    ----------
+    status: HTTP status of the answer.
+    error: what is wrong, in one sentence.
+    faults: the fields at fault.
+    retry_after: seconds after which trying again makes sense; ``None``: it does not.
+    """
+
+    def __init__(
+        self, status: int, error: str, faults: Sequence[Fault] = (), retry_after: int | None = None
+    ) -> None:
+        self.status = status
+        self.error = error
+        self.faults = list(faults)
+        self.retry_after = retry_after
+        super().__init__(error)
+
+
+def invalid(faults: Sequence[Fault]) -> Refused:
+    """A 422 for fields at fault."""
+    return Refused(422, f"{len(faults)} fault{'s' if len(faults) != 1 else ''} in the request", faults)
+
+
+def unavailable(error: str, retry_after: int = 1) -> Refused:
+    """A 503: the request is fine, the service cannot do it now."""
+    return Refused(503, error, retry_after=retry_after)
+
+
+class AsciiResponse(JSONResponse):
+    """JSON in ASCII: what a client sent can be shown back, also when UTF-8 cannot carry it."""
+
+    def render(self, content: Any) -> bytes:
+        """The content as bytes."""
+        return json.dumps(content, allow_nan=False).encode("ascii")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error in the shape of :class:`ErrorAnswer`."""
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return _answer(error.status, error.error, error.faults, headers)
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    refusal = invalid([_fault(detail) for detail in error.errors()])
+    return await _refused(request, refusal)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    return _answer(500, "unexpected error; the service's log has the details")
+
+
+def _answer(
+    status: int, error: str, faults: Sequence[Fault] = (), headers: dict[str, str] | None = None
+) -> Response:
+    body = ErrorAnswer(error=error, faults=list(faults[:MAX_FAULTS]))
+    return AsciiResponse(body.model_dump(mode="python"), status, headers)
+
+
+def _fault(detail: dict[str, Any]) -> Fault:
+    # The first part of the location says where the value came from: body, query or path. The value itself is
+    # not shown: it may be NaN, which JSON cannot carry.
+    location = detail["loc"][1:]
+    if detail["type"] == "json_invalid":
+        return Fault(field="", reason=f"not valid JSON at position {location[0]}: {detail['ctx']['error']}")
+    return Fault(
+        field=".".join(str(part) for part in location), reason=detail["msg"].removeprefix("Value error, ")
+    )

@@ -1,0 +1,75 @@
+"""Settings of one installation, read from ``KREISLAUF_*`` environment variables.
+
+A use case's own settings stand in its contract; here is only what differs from one installation to the next.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Where things are kept, and which clock counts.
+
+    Environment variables carry the prefix ``KREISLAUF_``: ``KREISLAUF_STORE_URL`` sets ``store_url``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KREISLAUF_", frozen=True, extra="ignore")
+
+    home: Path = Field(ROOT / "var", description="Folder of everything the installation writes.")
+    store_url: str = Field("", description="SQLAlchemy URL of the workflow store; default: SQLite under home.")
+    tables_url: str = Field("", description="Folder or object-store URL of the Delta tables; default: under home.")
+    use_cases: Path = Field(ROOT / "include" / "use_cases", description="Folder of the use cases.")
+    data: str = Field("", description="Folder or URL that {data} in a contract's source URLs stands for.")
+    service_url: str = Field("", description="Base URL of the prediction service; empty: releases go unconfirmed.")
+    clock: Literal["wall", "given"] = Field(
+        "wall", description="given: time comes only with requests and events (replay, simulation)."
+    )
+    monitoring_schedule: str = Field("0 * * * *", description="Cron expression of the due check; empty: none.")
+    requirements_schedule: str = Field("*/10 * * * *", description="Cron expression of the look for contracts.")
+    code_version: str = Field("", description="Commit of the code, set by the image build; default: the package's.")
+
+    @property
+    def store(self) -> str:
+        """SQLAlchemy URL of the workflow store."""
+        return self.store_url or f"sqlite:///{self.home / 'kreislauf.db'}"
+
+    @property
+    def tables(self) -> str:
+        """Base URL of the Delta tables, without a trailing slash."""
+        return (self.tables_url or str(self.home / "tables")).rstrip("/")
+
+    @property
+    def artefacts(self) -> Path:
+        """Folder of trained models and of releases."""
+        return self.home / "artefacts"
+
+    @property
+    def code(self) -> str:
+        """Version of the code that every handover carries."""
+        from include.kreislauf import __version__
+
+        return self.code_version or __version__
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC. Only the edges (DAG tasks, command line, service) may ask for it."""
+        return datetime.now(UTC)
+
+
+@lru_cache(maxsize=1)
+def _cached(_environment: tuple[tuple[str, str], ...]) -> Settings:
+    return Settings()  # type: ignore[call-arg]
+
+
+def get_settings() -> Settings:
+    """The settings of this process; read anew when a ``KREISLAUF_*`` variable has changed."""
+    return _cached(tuple(sorted(item for item in os.environ.items() if item[0].startswith("KREISLAUF_"))))

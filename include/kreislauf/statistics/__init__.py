@@ -1,0 +1,1 @@
+"""Statistics that every verdict shares: the business metric and intervals."""

@@ -1,0 +1,145 @@
+"""The workflow store's connection: SQLite (embedded) or PostgreSQL, transactions, migrations.
+
+Functions of this package take a :class:`sqlalchemy.Connection`, so that a caller can join several in one transaction::
+
+    with store.write() as db:
+        cycles.open_cycle(db, ...)
+        messages.save_loop(db, ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.sql.schema import Table
+
+from include.kreislauf.errors import StoreError
+from include.kreislauf.settings import get_settings
+from include.kreislauf.store.schema import HEAD
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class Store:
+    """One workflow store; cheap to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end, rolled back on an exception."""
+        with self.engine.connect().execution_options(kreislauf_write=True) as db, db.begin():
+            yield db
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.engine.connect() as db:
+            yield db
+
+    def upgrade(self) -> None:
+        """Bring the schema to the revision this code needs. Safe to call from several processes, one after another."""
+        if self.revision() == HEAD:
+            return
+        from alembic import command
+        from alembic.config import Config
+
+        database = make_url(self.url).database
+        if self.engine.dialect.name == "sqlite" and database:
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.engine.connect().execution_options(kreislauf_write=True) as db:
+            config.attributes["connection"] = db
+            command.upgrade(config, "head")
+            db.commit()
+
+    def revision(self) -> str | None:
+        """The schema's revision; ``None`` when the store is empty.
+
+        Raises
+        ------
+        StoreError: the database cannot be reached.
+        """
+        try:
+            with self.read() as db:
+                if not inspect(db).has_table("alembic_version"):
+                    return None
+                return db.scalar(text("SELECT version_num FROM alembic_version"))
+        except OperationalError as error:
+            if "unable to open database file" in str(error):
+                return None
+            raise StoreError(
+                f"the workflow store cannot be reached: {error.orig}", where=self.engine.url.render_as_string(),
+                next_step="start the database, or correct KREISLAUF_STORE_URL",
+            ) from error  # fmt: skip
+
+    def require(self) -> Store:
+        """This store, when its schema is the one the code needs.
+
+        Raises
+        ------
+        StoreError: the schema is missing, older or newer.
+        """
+        if (found := self.revision()) != HEAD:
+            raise StoreError(
+                f"the schema is at revision {found or '(none)'}", where=self.engine.url.render_as_string(),
+                allowed=HEAD, next_step="run: python -m include.kreislauf store upgrade",
+            )  # fmt: skip
+        return self
+
+
+def insert_once(db: Connection, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless one of its unique keys exists already; tells whether it was inserted."""
+    dialects: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    make = dialects.get(db.dialect.name)
+    if make is None:
+        raise StoreError(f"database {db.dialect.name!r} is not supported", allowed=dialects)
+    return bool(db.execute(make(table).values(**values).on_conflict_do_nothing()).rowcount)
+
+
+def insert_rows(db: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert many rows; does nothing for none."""
+    if rows:
+        db.execute(insert(table), rows)
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str) -> Engine:
+    made = make_url(url)
+    if made.get_backend_name() == "postgresql" and made.drivername == "postgresql":
+        made = made.set(drivername="postgresql+psycopg")
+    if made.get_backend_name() != "sqlite":
+        return create_engine(made, pool_pre_ping=True)
+    engine = create_engine(made, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(db: Connection) -> None:
+    # A writer takes the lock at once: upgrading a read lock in the middle fails instead of waiting.
+    writes = db.get_execution_options().get("kreislauf_write", False)
+    db.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def get_store() -> Store:
+    """The store that the settings name."""
+    return Store(get_settings().store)

@@ -1,0 +1,111 @@
+"""Releases and which of them is live: one row per use case, changed by compare-and-swap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from include.kreislauf.store.database import insert_once
+from include.kreislauf.store.schema import live_releases, promotions, releases
+
+
+@dataclass(frozen=True)
+class ReleaseRow:
+    """A release as the store knows it; its files stand under ``path``."""
+
+    use_case: str
+    version: int
+    cycle_id: str
+    attempt: int
+    path: str
+    digest: str
+    manifest: dict[str, Any]
+    as_of: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live release of a use case and the revision of the pointer to it."""
+
+    use_case: str
+    version: int
+    revision: int
+
+
+def next_version(db: Connection, use_case: str) -> int:
+    """The number after the highest release."""
+    return (db.scalar(select(func.max(releases.c.version)).where(releases.c.use_case == use_case)) or 0) + 1
+
+
+def save_release(db: Connection, row: ReleaseRow) -> bool:
+    """Write a release down; ``False`` when its version or its (cycle, attempt) is taken."""
+    return insert_once(db, releases, vars(row))
+
+
+def find_release(db: Connection, use_case: str, version: int) -> ReleaseRow | None:
+    """A release by its version, or ``None``."""
+    where = (releases.c.use_case == use_case, releases.c.version == version)
+    return _release(db.execute(select(releases).where(*where)).first())
+
+
+def release_of(db: Connection, use_case: str, cycle_id: str, attempt: int) -> ReleaseRow | None:
+    """The release that an attempt of a cycle made, or ``None``."""
+    where = (releases.c.use_case == use_case, releases.c.cycle_id == cycle_id, releases.c.attempt == attempt)
+    return _release(db.execute(select(releases).where(*where)).first())
+
+
+def releases_of(db: Connection, use_case: str) -> list[ReleaseRow]:
+    """Every release of a use case, oldest first."""
+    query = select(releases).where(releases.c.use_case == use_case).order_by(releases.c.version)
+    return [ReleaseRow(**row._mapping) for row in db.execute(query)]
+
+
+def live(db: Connection, use_case: str) -> Live | None:
+    """The pointer to the live release, or ``None`` before the first."""
+    row = db.execute(select(live_releases).where(live_releases.c.use_case == use_case)).first()
+    return Live(**row._mapping) if row else None
+
+
+def live_use_cases(db: Connection) -> list[Live]:
+    """Every use case with a live release."""
+    return [Live(**row._mapping) for row in db.execute(select(live_releases))]
+
+
+def promote(
+    db: Connection, use_case: str, version: int, *, expected: Live | None, cycle_id: str, reason: str,
+    as_of: datetime, now: datetime,
+) -> bool:  # fmt: skip
+    """Point to a release if the pointer still is what the caller saw; ``False`` when someone was faster.
+
+    Parameters
+    ----------
+    expected: the pointer the caller read before it decided; ``None``: there was no live release.
+    """
+    revision = expected.revision + 1 if expected else 1
+    if expected is None:
+        first = {"use_case": use_case, "version": version, "revision": revision}
+        swapped = insert_once(db, live_releases, first)
+    else:
+        where = (live_releases.c.use_case == use_case, live_releases.c.revision == expected.revision)
+        result = db.execute(update(live_releases).where(*where).values(version=version, revision=revision))
+        swapped = result.rowcount == 1
+    if swapped:
+        previous = expected.version if expected else None
+        row = {"use_case": use_case, "revision": revision, "version": version, "previous": previous,
+               "cycle_id": cycle_id, "reason": reason, "as_of": as_of, "at": now}  # fmt: skip
+        insert_once(db, promotions, row)
+    return swapped
+
+
+def promotions_of(db: Connection, use_case: str) -> list[Row[Any]]:
+    """Every change of the live release, oldest first."""
+    query = select(promotions).where(promotions.c.use_case == use_case).order_by(promotions.c.revision)
+    return list(db.execute(query))
+
+
+def _release(row: Row[Any] | None) -> ReleaseRow | None:
+    return ReleaseRow(**row._mapping) if row else None

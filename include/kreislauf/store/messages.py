@@ -1,0 +1,143 @@
+"""Handovers and loops as rows: written once per (cycle, stage or edge, attempt), whoever writes first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from include.kreislauf.handovers import Edge, Handover, Loop, Stage, to_extra
+from include.kreislauf.store.database import insert_once
+from include.kreislauf.store.schema import handovers, loops
+
+
+@dataclass(frozen=True)
+class LoopRow:
+    """A loop of the ledger: what was raised, what became of it, and whether it helped."""
+
+    loop: Loop
+    state: str
+    decision: str | None
+    received_run: str | None
+    value_before: float | None
+    value_after: float | None
+    after_low: float | None
+    after_high: float | None
+    helped: bool | None
+    override_by: str | None
+    override_reason: str | None
+    created_at: datetime
+
+
+def save_handover(db: Connection, handover: Handover, document: str, now: datetime) -> Handover:
+    """Write a handover down; returns the one that stands for this (cycle, stage, attempt), new or old."""
+    values = {
+        "id": handover.id, "use_case": handover.use_case, "cycle_id": handover.cycle_id, "stage": handover.stage,
+        "attempt": handover.attempt, "run_id": handover.run_id, "output": handover.output,
+        "body": to_extra(handover), "document": document, "created_at": now,
+    }  # fmt: skip
+    if insert_once(db, handovers, values):
+        return handover
+    stored = find_handover(db, handover.use_case, handover.cycle_id, handover.stage, handover.attempt)
+    return stored or handover
+
+
+def find_handover(db: Connection, use_case: str, cycle_id: str, stage: Stage, attempt: int) -> Handover | None:
+    """The handover of a stage in one attempt of a cycle, or ``None``."""
+    query = select(handovers.c.body).where(
+        handovers.c.use_case == use_case, handovers.c.cycle_id == cycle_id,
+        handovers.c.stage == stage, handovers.c.attempt == attempt,
+    )  # fmt: skip
+    body = db.scalar(query)
+    return Handover.model_validate(body) if body else None
+
+
+def latest_handover(
+    db: Connection, use_case: str, stage: Stage, *, cycle_id: str | None = None
+) -> Handover | None:
+    """The newest handover of a stage, of one cycle or of all."""
+    query = select(handovers.c.body).where(handovers.c.use_case == use_case, handovers.c.stage == stage)
+    if cycle_id:
+        query = query.where(handovers.c.cycle_id == cycle_id)
+    newest = query.order_by(handovers.c.created_at.desc(), handovers.c.attempt.desc()).limit(1)
+    body = db.scalar(newest)
+    return Handover.model_validate(body) if body else None
+
+
+def find_handover_of(db: Connection, use_case: str, stage: Stage, output: str) -> Handover | None:
+    """The handover that gave on a version, or ``None``."""
+    where = (handovers.c.use_case == use_case, handovers.c.stage == stage, handovers.c.output == output)
+    body = db.scalar(select(handovers.c.body).where(*where).limit(1))
+    return Handover.model_validate(body) if body else None
+
+
+def handovers_of(db: Connection, use_case: str, cycle_id: str) -> list[Handover]:
+    """All handovers of a cycle, oldest first."""
+    query = select(handovers.c.body).where(handovers.c.use_case == use_case, handovers.c.cycle_id == cycle_id)
+    return [Handover.model_validate(body) for body in db.scalars(query.order_by(handovers.c.created_at))]
+
+
+def document_of(db: Connection, handover_id: str) -> str | None:
+    """The readable form of a handover, in Markdown."""
+    return db.scalar(select(handovers.c.document).where(handovers.c.id == handover_id))
+
+
+def save_loop(db: Connection, loop: Loop, now: datetime, document: str = "") -> bool:
+    """Write a loop down as raised; ``False`` when it is in the ledger already."""
+    before = loop.metric_before.value if loop.metric_before else None
+    values = {
+        "id": loop.id, "use_case": loop.use_case, "cycle_id": loop.cycle_id, "edge": loop.edge,
+        "reason": loop.reason, "body": to_extra(loop), "as_of": loop.as_of, "created_at": now,
+        "state": "raised", "value_before": before, "document": document,
+    }  # fmt: skip
+    return insert_once(db, loops, values)
+
+
+def decide_loop(db: Connection, loop_id: str, state: str, decision: str, run_id: str, **override: str) -> None:
+    """Write down what the governor answered, to which DAG run."""
+    values: dict[str, Any] = {"state": state, "decision": decision, "received_run": run_id, **override}
+    db.execute(update(loops).where(loops.c.id == loop_id).values(**values))
+
+
+def close_loop(db: Connection, loop_id: str, *, after: float, low: float, high: float, helped: bool) -> None:
+    """Close a loop in the ledger with the business metric after it."""
+    values = {"state": "closed", "value_after": after, "after_low": low, "after_high": high, "helped": helped}
+    db.execute(update(loops).where(loops.c.id == loop_id).values(**values))
+
+
+def find_loop(db: Connection, loop_id: str) -> LoopRow | None:
+    """A loop of the ledger by its id, or ``None``."""
+    row = db.execute(select(loops).where(loops.c.id == loop_id)).first()
+    return _loop(row) if row else None
+
+
+def loops_of(
+    db: Connection, use_case: str, *, states: tuple[str, ...] = (), edges: tuple[Edge, ...] = (),
+    cycle_id: str | None = None,
+) -> list[LoopRow]:  # fmt: skip
+    """Loops of a use case, oldest first, filtered where asked."""
+    query = select(loops).where(loops.c.use_case == use_case)
+    if states:
+        query = query.where(loops.c.state.in_(states))
+    if edges:
+        query = query.where(loops.c.edge.in_(edges))
+    if cycle_id:
+        query = query.where(loops.c.cycle_id == cycle_id)
+    return [_loop(row) for row in db.execute(query.order_by(loops.c.created_at))]
+
+
+def count_hops(db: Connection, use_case: str, cycle_id: str) -> int:
+    """Accepted loops inside a cycle; the one that opened it does not count."""
+    inside = [edge for edge in Edge if not edge.opens_cycle]
+    query = select(func.count()).where(
+        loops.c.use_case == use_case, loops.c.cycle_id == cycle_id,
+        loops.c.state == "accepted", loops.c.edge.in_(inside),
+    )  # fmt: skip
+    return db.scalar(query) or 0
+
+
+def _loop(row: Row[Any]) -> LoopRow:
+    fields = {name: row._mapping[name] for name in LoopRow.__dataclass_fields__ if name != "loop"}
+    return LoopRow(loop=Loop.model_validate(row.body), **fields)

@@ -1,0 +1,218 @@
+"""Tables of the workflow store. A change here needs a migration under ``migrations/versions``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+HEAD = "0001"
+"""Revision the code needs; the newest file in ``migrations/versions`` carries it."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: aware on the Python side, UTC in the database, on SQLite too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite forgets the zone: give it back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+contracts = Table(
+    "contracts", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("hash", String(64), primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("decision", String(16)),  # signed | rejected
+    Column("decided_by", String(128)),
+    Column("decided_how", String(16)),  # automatic | person
+    Column("decided_at", UtcDateTime),
+    Column("note", Text),
+)  # fmt: skip
+
+cycles = Table(
+    "cycles", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("cycle_id", String(128), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("parent_cycle_id", String(128)),
+    Column("origin", String(400), nullable=False),  # what opened it: opening twice gives the same cycle
+    Column("started_by", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # proposed active waiting live refused failed closed
+    Column("note", Text),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    UniqueConstraint("use_case", "origin"),
+    UniqueConstraint("use_case", "number"),
+)  # fmt: skip
+# The governor's first law, kept by the database: one active cycle per use case.
+_ACTIVE = text("state = 'active'")
+Index("one_active_cycle", cycles.c.use_case, unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
+
+handovers = Table(
+    "handovers", metadata,
+    Column("id", String(300), primary_key=True),
+    Column("use_case", String(64), nullable=False),
+    Column("cycle_id", String(128), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("run_id", String(250), nullable=False),
+    Column("output", String(400), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("use_case", "cycle_id", "stage", "attempt"),
+    Index("ix_handovers_latest", "use_case", "stage", "created_at"),
+)  # fmt: skip
+
+loops = Table(
+    "loops", metadata,
+    Column("id", String(300), primary_key=True),
+    Column("use_case", String(64), nullable=False),
+    Column("cycle_id", String(128), nullable=False),
+    Column("edge", String(64), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),  # raised accepted refused closed
+    Column("received_run", String(250)),
+    Column("decision", Text),
+    Column("value_before", Float),
+    Column("value_after", Float),
+    Column("after_low", Float),
+    Column("after_high", Float),
+    Column("helped", Boolean),
+    Column("override_by", String(128)),
+    Column("override_reason", Text),
+    Column("document", Text),
+    Index("ix_loops_use_case", "use_case", "created_at"),
+)  # fmt: skip
+
+releases = Table(
+    "releases", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("cycle_id", String(128), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("manifest", JSON, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("use_case", "cycle_id", "attempt"),
+)  # fmt: skip
+
+live_releases = Table(
+    "live_releases", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+)  # fmt: skip
+
+promotions = Table(
+    "promotions", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("previous", Integer),
+    Column("cycle_id", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["use_case", "version"], ["releases.use_case", "releases.version"]),
+)  # fmt: skip
+
+predictions = Table(
+    "predictions", metadata,
+    Column("id", String(36), primary_key=True),
+    Column("use_case", String(64), nullable=False),
+    Column("release", Integer, nullable=False),
+    Column("entity", String(128)),
+    Column("known", Boolean, nullable=False),
+    Column("value", Float),
+    Column("period", UtcDateTime, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_predictions_release", "use_case", "release", "period"),
+)  # fmt: skip
+
+outcomes = Table(
+    "outcomes", metadata,
+    Column("prediction_id", String(36), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("observed_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+reports = Table(
+    "reports", metadata,
+    Column("id", String(128), primary_key=True),
+    Column("use_case", String(64), nullable=False),
+    Column("metric", String(64), nullable=False),
+    Column("release", Integer, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("period", UtcDateTime, nullable=False),
+    Column("observed_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_reports_release", "use_case", "metric", "release", "period"),
+)  # fmt: skip
+
+verdicts = Table(
+    "verdicts", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("metric", String(64), primary_key=True),
+    Column("release", Integer, primary_key=True),
+    Column("as_of", UtcDateTime, primary_key=True),
+    Column("cycle_id", String(128), nullable=False),
+    Column("verdict", String(16), nullable=False),  # healthy breach inconclusive
+    Column("value", Float),
+    Column("low", Float),
+    Column("high", Float),
+    Column("threshold", Float, nullable=False),
+    Column("periods", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)  # fmt: skip

@@ -1,0 +1,99 @@
+"""What a training leaves for evaluation and deployment: fitted models, held-out predictions, and an index of both."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from include.kreislauf.errors import TrainingError
+from include.kreislauf.store.release_files import dump_model, load_model, write_files
+from include.kreislauf.training.candidates import Candidate
+
+INDEX = "index.json"
+PREDICTIONS = "predictions.parquet"
+_VERSION = re.compile(r"^(?P<folder>[A-Za-z0-9.:_-]+)@(?P<digest>[0-9a-f]{64})$")
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """The candidates of one training, as they stand on the disk.
+
+    Parameters
+    ----------
+    version: ``cycle-attempt@sha256`` of the index; names the set in handovers.
+    index: feature version, features, held-out periods, and each candidate with its model's file and hash.
+    """
+
+    version: str
+    folder: Path
+    index: dict[str, Any]
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """What was tried."""
+        return [Candidate(one["name"], one["family"], one["params"]) for one in self.index["candidates"]]
+
+    def model(self, name: str) -> Any:
+        """One candidate's model, verified before it is unpickled."""
+        entry = next(one for one in self.index["candidates"] if one["name"] == name)
+        return load_model(self.folder / entry["file"], self.index["files"][entry["file"]])
+
+    def predictions(self) -> pd.DataFrame:
+        """Held-out predictions of candidates and baselines: columns model, entity, period, prediction, target."""
+        content = (self.folder / PREDICTIONS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.index["files"][PREDICTIONS]:
+            raise TrainingError("was changed after training", where=str(self.folder / PREDICTIONS))
+        return pd.read_parquet(io.BytesIO(content))
+
+
+def save_candidates(
+    artefacts: Path, use_case: str, folder: str, *, tried: Sequence[Candidate], models: Mapping[str, Any],
+    predictions: Mapping[str, pd.DataFrame], index: Mapping[str, Any],
+) -> CandidateSet:  # fmt: skip
+    """Write a training's results as one folder."""
+    names = {candidate.name: f"model_{number:02d}.joblib" for number, candidate in enumerate(tried)}
+    files = {names[candidate.name]: dump_model(models[candidate.name]) for candidate in tried}
+    frame = pd.concat([part.assign(model=name) for name, part in predictions.items()], ignore_index=True)
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    files[PREDICTIONS] = buffer.getvalue()
+    complete = {
+        **index,
+        "candidates": [{"name": c.name, "family": c.family, "params": dict(c.params), "file": names[c.name]} for c in tried],
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    text = json.dumps(complete, sort_keys=True, indent=1, allow_nan=False).encode()
+    target = _root(artefacts, use_case) / folder
+    write_files(target, {**files, INDEX: text})
+    return CandidateSet(f"{folder}@{hashlib.sha256(text).hexdigest()}", target, complete)
+
+
+def load_candidates(artefacts: Path, use_case: str, version: str) -> CandidateSet:
+    """The candidates that a training handed over.
+
+    Raises
+    ------
+    TrainingError: the version's name is malformed, its files are missing, or were changed.
+    """
+    if (match := _VERSION.match(version)) is None:
+        raise TrainingError(f"{version!r} does not name a training", allowed="folder@sha256")
+    folder = _root(artefacts, use_case) / match["folder"]
+    try:
+        text = (folder / INDEX).read_bytes()
+    except OSError as error:
+        raise TrainingError(f"candidates cannot be read: {error.strerror}", where=str(folder)) from error
+    if hashlib.sha256(text).hexdigest() != match["digest"]:
+        raise TrainingError("index was changed after training", where=str(folder / INDEX))
+    return CandidateSet(version, folder, json.loads(text))
+
+
+def _root(artefacts: Path, use_case: str) -> Path:
+    return artefacts / "candidates" / use_case

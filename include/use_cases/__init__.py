@@ -1,0 +1,1 @@
+"""One folder for each use case: its contract and, where it needs them, its features and its data."""
