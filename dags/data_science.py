@@ -22,7 +22,9 @@ def _go_on(context: Any, order: WorkOrder, message: Any, next_task: str) -> str:
     """Give the result to the next discipline of this DAG, or leave by a loop."""
     if not isinstance(message, Handover):
         return way_out(context, message)
-    push(context, "order", order.model_copy(update={"inputs": {**order.inputs, message.stage: message.output}}))
+    push(
+        context, "order", order.model_copy(update={"inputs": {**order.inputs, message.stage: message.output}})
+    )
     return next_task
 
 

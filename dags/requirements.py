@@ -88,4 +88,3 @@ with DAG(
     reviewed >> [ask_a_person, signed]
     ask_a_person >> answered >> signed
     signed >> ways_out(Role.REQUIREMENTS, Stage.REQUIREMENTS, ["sign_contract"])
-

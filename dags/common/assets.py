@@ -24,6 +24,7 @@ LOOP_ASSETS: dict[Edge, Asset] = {
     for edge in Edge
 }
 
+
 def loops_to(role: Role) -> list[Edge]:
     """Edges that a role receives."""
     return [edge for edge in Edge if edge.received_by is role]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param
@@ -13,7 +13,7 @@ from include.kreislauf.requirements.loading import contract_files
 from include.kreislauf.settings import get_settings
 
 DAG_DEFAULTS: dict[str, Any] = {
-    "start_date": datetime(2026, 1, 1),
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
     "catchup": False,
     # a paused consumer loses its events for good
     "is_paused_upon_creation": False,

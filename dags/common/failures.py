@@ -10,20 +10,22 @@ from include.kreislauf.settings import get_settings
 def mark_cycle_failed(context: Any) -> None:
     """Airflow's failure callback: the cycle is marked as failed, so that it does not block its use case."""
     from include.kreislauf.feedback.work import mark_failed
-    from include.kreislauf.handovers import WorkOrder
     from include.kreislauf.store.database import get_store
 
-    ti = context["ti"]
-    order = ti.xcom_pull(task_ids=ti.task_id, key="order") or _first_order(context)
-    if order is None:
+    key = _key(context)
+    if key is None:
         return
-    parsed = WorkOrder.model_validate(order)
+    ti = context["ti"]
     note = f"{ti.dag_id}.{ti.task_id} failed: {context.get('exception')}"
-    mark_failed(get_store(), parsed.use_case, parsed.cycle_id, note, get_settings().now())
+    mark_failed(get_store(), *key, note, get_settings().now())
 
 
-def _first_order(context: Any) -> dict[str, Any] | None:
-    """The order that the DAG's first task received."""
-    roots = [task.task_id for task in context["dag"].roots]
-    found = [context["ti"].xcom_pull(task_ids=task_id, key="order") for task_id in roots]
-    return next((order for order in found if order), None)
+def _key(context: Any) -> tuple[str, str] | None:
+    """Use case and cycle of the run: from the order it received, else from its partition key."""
+    from include.kreislauf.handovers import split_key
+
+    orders = (context["ti"].xcom_pull(task_ids=task_id, key="order") for task_id in context["dag"].task_ids)
+    if order := next((one for one in orders if one), None):
+        return order["use_case"], order["cycle_id"]
+    partition_key = context["dag_run"].partition_key
+    return split_key(partition_key) if partition_key else None

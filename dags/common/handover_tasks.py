@@ -32,12 +32,13 @@ def receive_order(role: Role, context: Any) -> WorkOrder:
     settings = get_settings()
     dag_run = context["dag_run"]
     try:
+        received = received_messages(context)
         incoming = Incoming(
             role=role,
             run_id=dag_run.run_id,
             partition_key=dag_run.partition_key,
-            received=received_messages(context),
-            form=manual_form_of(context),
+            received=received,
+            form=None if received else manual_form_of(context),
         )
         order = receive(get_store(), incoming, settings.now(), wall_clock=settings.clock == "wall")
     except Refused as refusal:
@@ -113,7 +114,9 @@ def ways_out(role: Role, stage: Stage | None, deciders: list[str]) -> list[Any]:
     tasks = []
     if stage is not None:
         tasks.append(_emitter(HAND_OVER, HANDOVER_ASSETS[stage], deciders))
-    tasks += [_emitter(raise_task_id(edge.received_by), LOOP_ASSETS[edge], deciders) for edge in loops_from(role)]
+    tasks += [
+        _emitter(raise_task_id(edge.received_by), LOOP_ASSETS[edge], deciders) for edge in loops_from(role)
+    ]
     return tasks
 
 

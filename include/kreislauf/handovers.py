@@ -171,8 +171,12 @@ class Loop(Message):
     reason: Reason
     text: str = Field(description="The reason in a sentence, for people.")
     evidence: tuple[Evidence, ...] = ()
-    step: Stage | None = Field(None, description="The discipline to take up again, where the receiver has several.")
-    parent_cycle_id: CycleId | None = Field(None, description="The cycle that was live when the loop was raised.")
+    step: Stage | None = Field(
+        None, description="The discipline to take up again, where the receiver has several."
+    )
+    parent_cycle_id: CycleId | None = Field(
+        None, description="The cycle that was live when the loop was raised."
+    )
     metric: str = ""
     metric_before: Evidence | None = None
     by: str = Field("kreislauf", description="The person or the program that raised the loop.")
@@ -189,11 +193,15 @@ class WorkOrder(Message):
     inputs: dict[str, str] = Field(default_factory=dict, description="Version of each input, by name.")
     started_by: str = Field(description="The asset, or the manual run, that started it.")
     reason: str = ""
-    step: Stage | None = Field(None, description="Where to take up work again, where a role has several disciplines.")
+    step: Stage | None = Field(
+        None, description="Where to take up work again, where a role has several disciplines."
+    )
     forced_loop: Edge | None = Field(None, description="The loop a person asked monitoring to raise.")
     by: str = Field("kreislauf", description="The person or the program that asked for it.")
 
-    def handover(self, stage: Stage, *, code_version: str, output: str, summary: dict[str, JsonValue]) -> Handover:
+    def handover(
+        self, stage: Stage, *, code_version: str, output: str, summary: dict[str, JsonValue]
+    ) -> Handover:
         """The handover of one stage of this order."""
         return Handover(
             **self._message_fields(), stage=stage, code_version=code_version, inputs=self.inputs, output=output,

@@ -26,17 +26,29 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KREISLAUF_", frozen=True, extra="ignore")
 
     home: Path = Field(ROOT / "var", description="Folder of everything the installation writes.")
-    store_url: str = Field("", description="SQLAlchemy URL of the workflow store; default: SQLite under home.")
-    tables_url: str = Field("", description="Folder or object-store URL of the Delta tables; default: under home.")
+    store_url: str = Field(
+        "", description="SQLAlchemy URL of the workflow store; default: SQLite under home."
+    )
+    tables_url: str = Field(
+        "", description="Folder or object-store URL of the Delta tables; default: under home."
+    )
     use_cases: Path = Field(ROOT / "include" / "use_cases", description="Folder of the use cases.")
     data: str = Field("", description="Folder or URL that {data} in a contract's source URLs stands for.")
-    service_url: str = Field("", description="Base URL of the prediction service; empty: releases go unconfirmed.")
+    service_url: str = Field(
+        "", description="Base URL of the prediction service; empty: releases go unconfirmed."
+    )
     clock: Literal["wall", "given"] = Field(
         "wall", description="given: time comes only with requests and events (replay, simulation)."
     )
-    monitoring_schedule: str = Field("0 * * * *", description="Cron expression of the due check; empty: none.")
-    requirements_schedule: str = Field("*/10 * * * *", description="Cron expression of the look for contracts.")
-    code_version: str = Field("", description="Commit of the code, set by the image build; default: the package's.")
+    monitoring_schedule: str = Field(
+        "0 * * * *", description="Cron expression of the due check; empty: none."
+    )
+    requirements_schedule: str = Field(
+        "*/10 * * * *", description="Cron expression of the look for contracts."
+    )
+    code_version: str = Field(
+        "", description="Commit of the code, set by the image build; default: the package's."
+    )
 
     @property
     def store(self) -> str:
@@ -67,7 +79,7 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def _cached(_environment: tuple[tuple[str, str], ...]) -> Settings:
-    return Settings()  # type: ignore[call-arg]
+    return Settings()
 
 
 def get_settings() -> Settings:

@@ -121,8 +121,8 @@ def test_a_surely_lower_uplift_than_the_champions_fails_even_with_a_small_error(
 
 
 def test_too_few_periods_or_rows_are_inconclusive() -> None:
-    for few in ({"min_periods": 9}, {"min_rows": 161}):
-        decision = decide(report(ridge=guess(0.9)), Thresholds(**few))  # type: ignore[arg-type]
+    for few in (Thresholds(min_periods=9), Thresholds(min_rows=161)):
+        decision = decide(report(ridge=guess(0.9)), few)
         assert (decision.verdict, decision.reason) == ("inconclusive", GateReason.NOT_ENOUGH_ROWS)
     nothing = build_report({}, [], {"persistence": truth()})
     assert decide(nothing, Thresholds()).reason is GateReason.NOT_ENOUGH_ROWS

@@ -98,10 +98,9 @@ def test_baselines_are_on_the_same_rows_and_know_no_future() -> None:
         )
     assert (baselines["persistence"]["prediction"] == 0).all()
     momentum = baselines["momentum"].set_index(["entity", "period"])["prediction"]
-    before = data.set_index(["entity", "period"]).loc[
-        ("e03", pd.Timestamp(held_out[0]) - pd.DateOffset(months=3))
-    ]
-    assert momentum[("e03", pd.Timestamp(held_out[0]))] == before["target"]
+    last = data["period"] == pd.Timestamp(held_out[0]) - pd.DateOffset(months=3)
+    before = data[last].set_index("entity")["target"]
+    assert momentum[("e03", pd.Timestamp(held_out[0]))] == before["e03"]
     known = data[data["period"] < pd.Timestamp(held_out[0])]["target"].mean()
     assert baselines["drift"]["prediction"].iloc[0] == pytest.approx(known)
 
@@ -140,5 +139,7 @@ def test_errors_say_what_is_allowed() -> None:
         training.fit_final(frame()[:0], one("ridge"), FEATURES, SEED)
     with pytest.raises(TrainingError, match="no row with known target to learn"):
         training.rolling_origin(frame(), [date(2012, 1, 1)], one("ridge"), FEATURES, SEED)
+    with pytest.raises(TrainingError, match="no period has 100 rows"):
+        training.rolling_origin(frame(), [], one("ridge"), FEATURES, SEED)
     with pytest.raises(TrainingError, match="held-out period 2016-10-01"):
         training.rolling_origin(frame(), [date(2016, 10, 1)], one("ridge"), FEATURES, SEED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pandas as pd
 
@@ -65,7 +66,7 @@ def _loop(order: WorkOrder, error: SourceError) -> Loop:
     return order.loop(Edge.DATA_ENGINEERING_TO_REQUIREMENTS, reason, error.text, evidence=evidence)
 
 
-def _summary(frame: pd.DataFrame, contract: Contract) -> dict[str, object]:
+def _summary(frame: pd.DataFrame, contract: Contract) -> dict[str, Any]:
     time = frame[contract.problem.time]
     return {
         "rows": len(frame),

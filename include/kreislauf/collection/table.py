@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import fsspec
 import pandas as pd
@@ -74,11 +75,15 @@ def _read(url: str) -> pd.DataFrame:
         with fsspec.open(url, "rb") as file:
             return read(file)
     except FileNotFoundError as error:
-        raise SourceError("file not found", where=url, next_step="deliver the file or correct the URL") from error
+        raise SourceError(
+            "file not found", where=url, next_step="deliver the file or correct the URL"
+        ) from error
     except pd.errors.EmptyDataError as error:
         raise SourceError("the file is empty", where=url, next_step="deliver the data again") from error
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
-        raise SourceError(f"cannot be parsed: {error}", where=url, allowed="CSV (UTF-8) or Parquet") from error
+        raise SourceError(
+            f"cannot be parsed: {error}", where=url, allowed="CSV (UTF-8) or Parquet"
+        ) from error
 
 
 def _validate(frame: pd.DataFrame, source: TableSource, problem: Problem, url: str) -> pd.DataFrame:
@@ -89,19 +94,20 @@ def _validate(frame: pd.DataFrame, source: TableSource, problem: Problem, url: s
     try:
         return schema.validate(_convert(frame, source, url), lazy=True)
     except SchemaErrors as error:
-        raise SourceError(_describe(error.failure_cases), where=url, next_step="correct the source's rows") from error
+        raise SourceError(
+            _describe(error.failure_cases), where=url, next_step="correct the source's rows"
+        ) from error
 
 
 def _convert(frame: pd.DataFrame, source: TableSource, url: str) -> pd.DataFrame:
     """Declared types; the first value that does not fit is named with its row, as people count lines of a file."""
-    converted = {}
+    converted: dict[str, Any] = {}
     for name, column in source.columns.items():
         values = frame[name]
         if column.type == "text":
             converted[name] = values.astype("str").where(values.notna(), None)
             continue
-        parse = pd.to_numeric if column.type == "number" else pd.to_datetime
-        parsed = parse(values, errors="coerce")
+        parsed: Any = (pd.to_numeric if column.type == "number" else pd.to_datetime)(values, errors="coerce")
         if len(bad := values.index[parsed.isna() & values.notna()]):
             raise SourceError(
                 f"column {name}: {values[bad[0]]!r} in row {bad[0] + 2} is not a {column.type}"
@@ -126,9 +132,9 @@ def _column(column: Column) -> pa.Column:
 def _describe(cases: pd.DataFrame) -> str:
     """The first few faults, each with column, rule, value and row."""
     shown = []
-    for case in cases.head(SHOWN_FAULTS).itertuples():
-        row = f" in row {int(case.index) + 2}" if pd.notna(case.index) else ""
-        rule = "duplicate rows" if "unique" in str(case.check) else f"fails {case.check}"
-        shown.append(f"{case.column or 'rows'}: {rule}, found {case.failure_case!r}{row}")
+    for case in cases.head(SHOWN_FAULTS).to_dict("records"):
+        row = f" in row {int(case['index']) + 2}" if pd.notna(case["index"]) else ""
+        rule = "duplicate rows" if "unique" in str(case["check"]) else f"fails {case['check']}"
+        shown.append(f"{case['column'] or 'rows'}: {rule}, found {case['failure_case']!r}{row}")
     more = f"; and {len(cases) - SHOWN_FAULTS} more" if len(cases) > SHOWN_FAULTS else ""
     return "; ".join(shown) + more

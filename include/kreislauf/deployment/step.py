@@ -39,7 +39,9 @@ def deploy(order: WorkOrder, contract: Contract, settings: Settings) -> StepResu
     answered = confirm(settings.service_url, row.use_case, row.version)
     summary = {"version": row.version, "previous": previous.version if previous else None, "family": winner.family,
                "metrics": row.manifest["metrics"], "service": answered}  # fmt: skip
-    handover = order.handover(Stage.DEPLOYMENT, code_version=settings.code, output=str(row.version), summary=dict(summary))
+    handover = order.handover(
+        Stage.DEPLOYMENT, code_version=settings.code, output=str(row.version), summary=dict(summary)
+    )
     return StepResult(handover, document=release_note(contract, handover))
 
 
@@ -51,8 +53,15 @@ def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Setti
             version = live.next_version(db, order.use_case)
         if known:
             return known
-        path = settings.artefacts / "releases" / order.use_case / f"{version:04d}-{order.cycle_id}-{order.attempt}"
-        manifest, digest = release_files.write_release(path, _manifest(order, winner, version, store), _files(winner))
+        path = (
+            settings.artefacts
+            / "releases"
+            / order.use_case
+            / f"{version:04d}-{order.cycle_id}-{order.attempt}"
+        )
+        manifest, digest = release_files.write_release(
+            path, _manifest(order, winner, version, store), _files(winner)
+        )
         row = ReleaseRow(
             use_case=order.use_case, version=version, cycle_id=order.cycle_id, attempt=order.attempt,
             path=str(path), digest=digest, manifest=manifest, as_of=order.as_of, created_at=settings.now(),
@@ -88,7 +97,9 @@ def roll_back(order: WorkOrder, store: Store, settings: Settings) -> Handover | 
     """Point back to the release that was live before, then ask data science for a better one."""
     with store.read() as db:
         changes = live.promotions_of(db, order.use_case)
-        done = bool(changes) and changes[-1].cycle_id == order.cycle_id  # a repeated task must not flip it again
+        done = (
+            bool(changes) and changes[-1].cycle_id == order.cycle_id
+        )  # a repeated task must not flip it again
         previous = (changes[-1].version if done else changes[-1].previous) if changes else None
         row = live.find_release(db, order.use_case, previous) if previous else None
     if row is None:
@@ -119,7 +130,9 @@ def _manifest(order: WorkOrder, winner: Winner, version: int, store: Store) -> d
 def _metrics(order: WorkOrder, store: Store) -> dict[str, Any]:
     """The numbers that the evaluation handed over with the winner."""
     with store.read() as db:
-        evaluated = messages.find_handover_of(db, order.use_case, Stage.EVALUATION, order.inputs[Stage.EVALUATION])
+        evaluated = messages.find_handover_of(
+            db, order.use_case, Stage.EVALUATION, order.inputs[Stage.EVALUATION]
+        )
     metrics = evaluated.summary.get("metrics") if evaluated else None
     return dict(metrics) if isinstance(metrics, dict) else {}
 
@@ -128,7 +141,10 @@ def _files(winner: Winner) -> dict[str, bytes]:
     columns = [*winner.numeric, *winner.categorical]
     newest = winner.features.sort_values("period").groupby("entity").tail(1).set_index("entity")
     rows = newest[columns].head(GOLDEN_ROWS)
-    golden = {"rows": rows.to_dict("records"), "outputs": [float(value) for value in winner.model.predict(rows)]}
+    golden = {
+        "rows": rows.to_dict("records"),
+        "outputs": [float(value) for value in winner.model.predict(rows)],
+    }
     snapshot = {str(entity): row for entity, row in newest[columns].to_dict("index").items()}
     return {
         release_files.MODEL: release_files.dump_model(winner.model),

@@ -70,7 +70,7 @@ class AirflowApi:
         partition_key: str | None = None,
         note: str | None = None,
     ) -> Json:
-        """Start a run. Its id is fixed before the first attempt, so a repeated request starts no second run."""
+        """Start a run. Its id is fixed before the first attempt: a repeated request starts no second run."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         run_id = run_id or f"manual__{now}__{uuid.uuid4().hex[:8]}"
         body = {

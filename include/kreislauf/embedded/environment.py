@@ -53,7 +53,7 @@ def load_secrets(home: Path) -> Secrets:
 
 
 def load_password(path: Path) -> str:
-    """The administrator's password, from the file (mode 0600) SimpleAuthManager reads, made at the first start.
+    """The administrator's password, from the file (mode 0600) of SimpleAuthManager, made at the first start.
 
     Raises
     ------
@@ -135,6 +135,8 @@ def airflow_settings(airflow_home: Path, root: Path, port: int, keys: Secrets) -
             "print_stats_interval": 300,
             "refresh_interval": 10,  # new files
         },
+        # on a busy computer an answer can take longer than the default of 5 s
+        "workers": {"execution_api_timeout": 30},
         "metrics": {"otel_on": False, "statsd_on": False},
         "traces": {"otel_on": False},
     }

@@ -1,8 +1,8 @@
 """Child processes that leave nothing behind: start, watch, stop, and find what outlived its parent.
 
-Airflow's children open process groups of their own (tasks, parsers, triggers), so a group signal does not reach
-all of them. Every process of a stack therefore inherits one mark in its environment, and what still carries the
-mark at the end is killed (Linux; elsewhere the process groups have to do).
+Airflow's children open process groups of their own (tasks, parsers, triggers), so a group signal does not
+reach all of them. Every process of a stack therefore inherits one mark in its environment, and what still
+carries the mark at the end is killed (Linux; elsewhere the process groups have to do).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from include.kreislauf.errors import KreislaufError
 MARK = "KREISLAUF_STACK_ID"
 _PROC = Path("/proc")
 _POLL = 0.05
-# Airflow's scheduler can lose a SIGTERM that arrives while it forks its workers (a SystemExit raised inside an
-# at-fork hook is swallowed), so the signal is repeated.
-_REPEAT_TERM = 3.0
+# Airflow's scheduler can lose a SIGTERM that arrives while it forks its workers (a SystemExit raised inside
+# an at-fork hook is swallowed), so the signal is repeated.
+_REPEAT_TERM = 1.5
 _KILL_GRACE = 5.0
 
 
@@ -98,10 +98,14 @@ class Component:
         return self._popen.poll()
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and its group, unless its leader has already been reaped."""
+        """Send a signal to the process and its group, unless it has already ended."""
         if self.exit_code is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone, unless it has already ended."""
+        self._popen.send_signal(number)
 
     def reap(self, timeout: float) -> None:
         """Wait for the end of a process that was killed."""
@@ -111,9 +115,9 @@ class Component:
     def died(self) -> StackError:
         """The error that tells how this process ended, with the last 20 lines it wrote."""
         code = self.exit_code
-        killed = code is not None and code < 0
+        how = f"exit code {code}" if code is None or code >= 0 else f"killed by signal {-code}"
         return StackError(
-            f"{self.name} ended unexpectedly ({'killed by signal' if killed else 'exit code'} {abs(code or 0)})",
+            f"{self.name} ended unexpectedly ({how})",
             next_step=f"read {self.log_path}",
             component=self.name,
             exit_code=code,
@@ -131,21 +135,23 @@ def tail(path: Path, lines: int = 20) -> list[str]:
         return []
 
 
-def stop_components(components: Iterable[Component], grace: float) -> list[str]:
+def stop_components(components: Iterable[Component], grace: float, *, kill: bool = True) -> list[str]:
     """SIGTERM the groups of all components, last started first; SIGKILL those that outstay `grace` seconds.
 
-    Returns the names of the components that had to be killed.
+    Returns the names of the components that had to be killed, or without `kill` of those still running.
     """
     alive = [component for component in reversed(list(components)) if component.exit_code is None]
-    deadline, next_term = time.monotonic() + grace, 0.0
+    for component in alive:
+        component.signal_group(signal.SIGTERM)
+    deadline, repeat = time.monotonic() + grace, time.monotonic() + _REPEAT_TERM
     while alive and (now := time.monotonic()) < deadline:
-        if now >= next_term:
+        if now >= repeat:
             for component in alive:
-                component.signal_group(signal.SIGTERM)
-            next_term = now + _REPEAT_TERM
+                component.signal(signal.SIGTERM)
+            repeat = now + _REPEAT_TERM
         time.sleep(_POLL)
         alive = [component for component in alive if component.exit_code is None]
-    for component in alive:
+    for component in alive if kill else ():
         component.signal_group(signal.SIGKILL)
         component.reap(_KILL_GRACE)
     return [component.name for component in alive]

@@ -15,6 +15,7 @@ from include.kreislauf.embedded.ports import try_lock
 from include.kreislauf.embedded.processes import MARK, Component, StackError, kill_marked, stop_components
 
 _POLL = 0.1
+_EARLY_GRACE = 2.0
 
 
 class ProcessSet:
@@ -101,17 +102,26 @@ class ProcessSet:
             if component.exit_code is not None:
                 raise component.died()
 
-    def stop(self, grace: float) -> None:
-        """Stop all processes and whatever they started, and give the home back; harmless when repeated."""
+    def stop(self, grace: float, first: str = "") -> None:
+        """Stop all processes, `first` before the rest, and whatever they started; harmless when repeated.
+
+        Raises
+        ------
+        StackError: a process survives SIGKILL; the next :meth:`acquire` of this home will try again.
+        """
         if self._lock is None:
             return
         begin, self.stopping = time.monotonic(), True
-        forced = stop_components(self._components, grace)
-        orphans = kill_marked(self.stack_id)
-        self._components.clear()
-        (self._home / "stack.json").unlink(missing_ok=True)
-        self._lock.close()
-        self._lock, self.stopping = None, False
+        try:
+            early = [component for component in self._components if component.name == first]
+            stop_components(early, min(grace, _EARLY_GRACE), kill=False)
+            forced = stop_components(self._components, grace)
+            orphans = kill_marked(self.stack_id)
+            (self._home / "stack.json").unlink(missing_ok=True)
+        finally:
+            self._components.clear()
+            self._lock.close()
+            self._lock, self.stopping = None, False
         details = f"; killed: {', '.join(forced)}" if forced else ""
         details += f"; {len(orphans)} left-over processes ended" if orphans else ""
         self._say(f"Stopped after {time.monotonic() - begin:.1f} s{details}")

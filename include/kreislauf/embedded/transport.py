@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -60,7 +61,7 @@ class Transport:
     def object(
         self, method: str, path: str, *, on_repeated: Callable[[], Json] | None = None, **options: Any
     ) -> Json:
-        """Request and retry; `on_repeated` gives the result when an attempt had worked that seemed to fail (409)."""
+        """Request and retry; `on_repeated` gives the result of an attempt that worked and seemed to fail."""
         retrying = Retrying(
             retry=retry_if_exception(_is_passing),
             stop=stop_after_delay(self._patience),
@@ -109,8 +110,9 @@ def _checked(response: httpx.Response) -> Json:
         return cast(Json, response.json()) if response.content else {}
     request = response.request
     try:
-        detail = str(response.json().get("detail", response.text))
-    except ValueError:
+        detail = response.json()["detail"]
+        detail = detail if isinstance(detail, str) else json.dumps(detail)
+    except (ValueError, TypeError, KeyError):
         detail = response.text[:500]
     raise AirflowApiError(
         f"Airflow answered {response.status_code}: {detail}",

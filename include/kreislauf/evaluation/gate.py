@@ -28,15 +28,17 @@ class GateReason(StrEnum):
 class Thresholds(Frozen):
     """What a candidate must reach; the contract's numbers."""
 
-    min_gain: float = Field(0.02, description="Share by which the MAE of persistence must be undercut.")
+    min_gain: float = Field(
+        default=0.02, description="Share by which the MAE of persistence must be undercut."
+    )
     min_uplift: float = Field(
-        0.0, description="Portfolio uplift, mean over the held-out periods; higher is better."
+        default=0.0, description="Portfolio uplift, mean over the held-out periods; higher is better."
     )
     champion_tolerance: float = Field(
-        0.02, ge=0, description="Share by which the champion's MAE may be missed."
+        default=0.02, ge=0, description="Share by which the champion's MAE may be missed."
     )
-    min_periods: int = Field(4, ge=1, description="Fewer held-out periods decide nothing.")
-    min_rows: int = Field(100, ge=1, description="Fewer held-out rows decide nothing.")
+    min_periods: int = Field(default=4, ge=1, description="Fewer held-out periods decide nothing.")
+    min_rows: int = Field(default=100, ge=1, description="Fewer held-out rows decide nothing.")
 
 
 class Decision(Frozen):
@@ -67,7 +69,7 @@ def decide(report: Report, thresholds: Thresholds) -> Decision:
         best = max(report.candidates, key=lambda scores: scores.mae_gain)
         return _fail(
             GateReason.PERFORMANCE_SHORT, best,
-            f"MAE {best.mae_gain:+.1%} against persistence, {thresholds.min_gain:.1%} needed",
+            f"MAE gain {best.mae_gain:+.1%} over persistence, {thresholds.min_gain:.1%} needed",
         )  # fmt: skip
     useful = [scores for scores in accurate if _uplift(scores) >= thresholds.min_uplift]
     if not useful:
@@ -83,7 +85,7 @@ def decide(report: Report, thresholds: Thresholds) -> Decision:
         return _fail(GateReason.WORSE_THAN_CHAMPION, best, faults[best.name])
     winner = max(left, key=_rank)
     text = (
-        f"{winner.name}: MAE {winner.mae_gain:+.1%} against persistence, portfolio uplift "
+        f"{winner.name}: MAE gain {winner.mae_gain:+.1%} over persistence, portfolio uplift "
         f"{_uplift(winner):+.3f} over {winner.n_periods} periods; {report.champion_note}"
     )
     return Decision(verdict="pass", reason=GateReason.OK, winner=winner.name, closest=winner.name, text=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,21 @@ from include.kreislauf.training.files import CandidateSet, load_candidates
 
 WAYS_BACK: dict[GateReason, tuple[Edge, Reason, Stage | None]] = {
     GateReason.NOT_ENOUGH_ROWS: (Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.COVERAGE_TOO_LOW, None),
-    GateReason.PERFORMANCE_SHORT: (Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Reason.PERFORMANCE_SHORT, Stage.TRAINING),
-    GateReason.BUSINESS_METRIC_SHORT: (Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_SHORT, None),
-    GateReason.WORSE_THAN_CHAMPION: (Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Reason.WORSE_THAN_CHAMPION, Stage.TRAINING),
+    GateReason.PERFORMANCE_SHORT: (
+        Edge.DATA_SCIENCE_TO_DATA_SCIENCE,
+        Reason.PERFORMANCE_SHORT,
+        Stage.TRAINING,
+    ),
+    GateReason.BUSINESS_METRIC_SHORT: (
+        Edge.DATA_SCIENCE_TO_DATA_ENGINEERING,
+        Reason.BUSINESS_METRIC_SHORT,
+        None,
+    ),
+    GateReason.WORSE_THAN_CHAMPION: (
+        Edge.DATA_SCIENCE_TO_DATA_SCIENCE,
+        Reason.WORSE_THAN_CHAMPION,
+        Stage.TRAINING,
+    ),
 }
 
 
@@ -45,8 +58,10 @@ def evaluate(order: WorkOrder, contract: Contract, settings: Settings) -> StepRe
     )
     decision = decide(report, _thresholds(contract))
     if decision.verdict != "pass" or decision.winner is None:
-        return StepResult(_loop(order, decision, report), document=model_card(contract, order, report, decision))
-    summary = {
+        return StepResult(
+            _loop(order, decision, report), document=model_card(contract, order, report, decision)
+        )
+    summary: dict[str, Any] = {
         "winner": decision.winner,
         "decision": decision.text,
         "metrics": metrics_of(report, decision.winner),
@@ -74,7 +89,9 @@ def _thresholds(contract: Contract) -> Thresholds:
     )
 
 
-def _champion(order: WorkOrder, saved: CandidateSet, rows: pd.DataFrame, settings: Settings) -> Champion | None:
+def _champion(
+    order: WorkOrder, saved: CandidateSet, rows: pd.DataFrame, settings: Settings
+) -> Champion | None:
     """The live release's predictions of the held-out rows, for the entities it knows."""
     with Store(settings.store).read() as db:
         pointer = live.live(db, order.use_case)
@@ -90,12 +107,17 @@ def _champion(order: WorkOrder, saved: CandidateSet, rows: pd.DataFrame, setting
     )
 
 
-def _predict_known(release: LoadedRelease, rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _predict_known(
+    release: LoadedRelease, rows: pd.DataFrame
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Predictions in the order of the rows; NaN where the release does not know the entity."""
     values = np.full(len(rows), np.nan)
     known = rows["entity"].isin(list(release.snapshot)).to_numpy()
     if known.any():
-        records = rows.loc[known, [*release.numeric, *release.categorical]].to_dict("records")
+        records = cast(
+            "list[dict[str, Any]]",
+            rows.loc[known, [*release.numeric, *release.categorical]].to_dict("records"),
+        )
         values[known] = release.predict(records)
     return values
 

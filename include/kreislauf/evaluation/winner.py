@@ -54,7 +54,9 @@ def load_winner(settings: Settings, use_case: str, version: str) -> Winner:
     chosen = next((one for one in saved.candidates if one.name == name), None)
     if chosen is None:
         raise ReleaseError(
-            f"{name!r} is not among the candidates", where=candidates, allowed=[one.name for one in saved.candidates]
+            f"{name!r} is not among the candidates",
+            where=candidates,
+            allowed=[one.name for one in saved.candidates],
         )
     return Winner(
         family=chosen.family,

@@ -47,7 +47,9 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     if situation.active and situation.active.cycle_id != loop.cycle_id:
         return Answer(False, f"cycle {situation.active.cycle_id} is at work: one active cycle per use case")
     if situation.waiting:
-        return Answer(False, f"cycle {situation.waiting.cycle_id} waits for a person: {situation.waiting.note}")
+        return Answer(
+            False, f"cycle {situation.waiting.cycle_id} waits for a person: {situation.waiting.note}"
+        )
     return _cooled_down(loop, situation.last_opened, policy)
 
 
@@ -63,6 +65,7 @@ def _cooled_down(loop: Loop, last_opened: datetime | None, policy: Governor) -> 
     ready_at = last_opened + timedelta(days=policy.cool_down_days)
     if loop.as_of < ready_at:
         return Answer(
-            False, f"cool-down until {ready_at:%Y-%m-%d}: the last cycle was opened as of {last_opened:%Y-%m-%d}"
+            False,
+            f"cool-down until {ready_at:%Y-%m-%d}: the last cycle was opened as of {last_opened:%Y-%m-%d}",
         )
     return Answer(True, f"the cool-down ended {ready_at:%Y-%m-%d}")

@@ -15,9 +15,7 @@ from include.kreislauf.store.live import ReleaseRow
 from include.kreislauf.store.messages import LoopRow
 
 
-def close_ripe_loops(
-    db: Connection, contract: Contract, default_metric: str, as_of: datetime
-) -> None:
+def close_ripe_loops(db: Connection, contract: Contract, default_metric: str, as_of: datetime) -> None:
     """Close every accepted loop whose cycle went live and whose release has matured for long enough.
 
     A loop helped when the metric's mean over the first ``help_periods`` matured periods of the new release lies above
@@ -26,7 +24,9 @@ def close_ripe_loops(
     metrics = {metric.name: metric for metric in contract.business_metrics}
     opening = tuple(edge for edge in Edge if edge.opens_cycle)
     for row in messages.loops_of(db, contract.name, states=("accepted",), edges=opening):
-        made = next((one for one in live.releases_of(db, contract.name) if one.cycle_id == row.loop.cycle_id), None)
+        made = next(
+            (one for one in live.releases_of(db, contract.name) if one.cycle_id == row.loop.cycle_id), None
+        )
         metric = metrics.get(row.loop.metric or default_metric)
         if made and metric:
             _close(db, row, metric, made, contract.governor.help_periods, as_of)
@@ -52,5 +52,10 @@ def _close(
         return
     after = mean_interval(values, metric.level)
     messages.close_loop(
-        db, row.loop.id, after=after.mean, low=after.low, high=after.high, helped=after.mean > row.value_before
+        db,
+        row.loop.id,
+        after=after.mean,
+        low=after.low,
+        high=after.high,
+        helped=after.mean > row.value_before,
     )

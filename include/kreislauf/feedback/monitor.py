@@ -49,11 +49,15 @@ def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:
         return _raise(db, order, contract, release, fallen, rows, now) if fallen else None
 
 
-def _judge(db: Connection, metric: BusinessMetric, release: ReleaseRow, rows: list[Any], order: WorkOrder) -> Finding:
+def _judge(
+    db: Connection, metric: BusinessMetric, release: ReleaseRow, rows: list[Any], order: WorkOrder
+) -> Finding:
     if isinstance(metric, PortfolioUplift):
         return Finding(metric, judge_uplift(metric, rows))
     reported = observations.reported(db, order.use_case, metric.name, order.as_of)
-    return Finding(metric, judge_reported(metric, [row for row in reported if row.release == release.version]))
+    return Finding(
+        metric, judge_reported(metric, [row for row in reported if row.release == release.version])
+    )
 
 
 def _verdict(finding: Finding, order: WorkOrder, release: ReleaseRow) -> observations.Verdict:
@@ -82,12 +86,21 @@ def _raise(
         return None
     edge, reason, text = _diagnose(db, order, finding, forced)
     newest = max(finding.judgement.by_period, default=release.as_of)
-    origin = f"monitoring/{order.run_id}" if forced else f"monitoring/{release.version}/{finding.metric.name}/{newest:%Y-%m-%d}"
+    origin = (
+        f"monitoring/{order.run_id}"
+        if forced
+        else f"monitoring/{release.version}/{finding.metric.name}/{newest:%Y-%m-%d}"
+    )
     child = cycles.open_cycle(
         db, order.use_case, origin=origin, started_by=f"loop/{edge}", reason=text, as_of=order.as_of, now=now,
         parent_cycle_id=release.cycle_id,
     )  # fmt: skip
-    before = Evidence(name=finding.metric.name, value=finding.judgement.value, unit=finding.metric.unit, note=f"release {release.version}")
+    before = Evidence(
+        name=finding.metric.name,
+        value=finding.judgement.value,
+        unit=finding.metric.unit,
+        note=f"release {release.version}",
+    )
     loop = Loop(
         use_case=order.use_case, cycle_id=child.cycle_id, contract_hash=contract.hash, as_of=child.as_of,
         run_id=order.run_id, edge=edge, reason=reason, text=text, parent_cycle_id=release.cycle_id,
@@ -101,14 +114,20 @@ def _raise(
     return known.loop if known.state == "raised" else None
 
 
-def _diagnose(db: Connection, order: WorkOrder, finding: Finding, forced: Edge | None) -> tuple[Edge, Reason, str]:
+def _diagnose(
+    db: Connection, order: WorkOrder, finding: Finding, forced: Edge | None
+) -> tuple[Edge, Reason, str]:
     """Where the work goes. This first form knows one cause beside the default: loops that did not help."""
     if forced:
         return forced, Reason.RETRIGGERED, f"{order.by}: {order.reason}"
     closed = messages.loops_of(db, order.use_case, states=("closed",))[-LOOPS_WITHOUT_HELP:]
     text = f"{finding.metric.name}: {finding.judgement.text}"
     if len(closed) == LOOPS_WITHOUT_HELP and not any(row.helped for row in closed):
-        return Edge.MONITORING_TO_REQUIREMENTS, Reason.LOOPS_DID_NOT_HELP, f"{len(closed)} loops did not help; {text}"
+        return (
+            Edge.MONITORING_TO_REQUIREMENTS,
+            Reason.LOOPS_DID_NOT_HELP,
+            f"{len(closed)} loops did not help; {text}",
+        )
     return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL, text
 
 

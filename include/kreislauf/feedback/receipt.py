@@ -24,6 +24,7 @@ from include.kreislauf.handovers import (
     Message,
     Name,
     Role,
+    Stage,
     WorkOrder,
     split_key,
 )
@@ -34,6 +35,7 @@ from include.kreislauf.store.database import Store
 from include.kreislauf.store.schema import cycles as cycles_table
 from include.kreislauf.store.schema import handovers as handovers_table
 from include.kreislauf.store.schema import verdicts as verdicts_table
+
 
 class Refused(KreislaufError):
     """There is nothing to do for this DAG run, and this is why. Recorded, not an error of the run."""
@@ -47,7 +49,9 @@ class Form(Frozen):
     by: str = "a person"
     as_of: AwareDatetime | None = None
     loop: Edge | None = None
-    override: bool = Field(False, description="Go on although the governor refuses; needs a reason and a name.")
+    override: bool = Field(
+        False, description="Go on although the governor refuses; needs a reason and a name."
+    )
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,9 @@ def _receive(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool
 def _reject_duplicate(db: Connection, incoming: Incoming, message: Message) -> None:
     if incoming.role is Role.MONITORING:
         return
-    done = messages.find_handover(db, message.use_case, message.cycle_id, GIVES[incoming.role], message.attempt)
+    done = messages.find_handover(
+        db, message.use_case, message.cycle_id, GIVES[incoming.role], message.attempt
+    )
     if done and done.run_id != incoming.run_id:
         raise Refused(
             f"attempt {message.attempt} of {message.key} was done by run {done.run_id}", where=incoming.origin
@@ -119,7 +125,9 @@ def _from_handover(db: Connection, incoming: Incoming, message: Handover, now: d
     cycle = cycles.get_cycle(db, message.use_case, message.cycle_id)
     if incoming.role is not Role.MONITORING:
         _require_active(db, cycle, incoming, now)
-    return _order(stored, incoming, started_by=f"handover/{message.stage}", inputs={message.stage: stored.output})
+    return _order(
+        stored, incoming, started_by=f"handover/{message.stage}", inputs={message.stage: stored.output}
+    )
 
 
 def _require_active(db: Connection, cycle: Cycle, incoming: Incoming, now: datetime) -> None:
@@ -133,7 +141,9 @@ def _require_active(db: Connection, cycle: Cycle, incoming: Incoming, now: datet
 
 def _from_loop(db: Connection, incoming: Incoming, loop: Loop, now: datetime) -> WorkOrder:
     if loop.edge.received_by is not incoming.role:
-        raise HandoverError(f"loop {loop.edge} arrived", where=incoming.origin, allowed=f"loops to {incoming.role}")
+        raise HandoverError(
+            f"loop {loop.edge} arrived", where=incoming.origin, allowed=f"loops to {incoming.role}"
+        )
     messages.save_loop(db, loop, now)
     row = messages.find_loop(db, loop.id)
     if row and row.state != "raised" and row.received_run != incoming.run_id:
@@ -155,7 +165,9 @@ def _contract(db: Connection, loop: Loop) -> Contract:
     wanted = None if loop.edge.opens_cycle else loop.contract_hash
     contract = contracts.signed_contract(db, loop.use_case, wanted)
     if contract is None:
-        raise ContractError("no signed contract", where=loop.use_case, next_step="trigger the requirements DAG")
+        raise ContractError(
+            "no signed contract", where=loop.use_case, next_step="trigger the requirements DAG"
+        )
     return contract
 
 
@@ -179,11 +191,18 @@ def _ask_governor(db: Connection, loop: Loop, contract: Contract, now: datetime)
 
 def _situation(db: Connection, loop: Loop) -> Situation:
     accepted = messages.loops_of(
-        db, loop.use_case, states=("accepted", "closed"), edges=tuple(edge for edge in Edge if edge.opens_cycle)
+        db,
+        loop.use_case,
+        states=("accepted", "closed"),
+        edges=tuple(edge for edge in Edge if edge.opens_cycle),
     )
     opened = [row.loop.as_of for row in accepted if row.loop.id != loop.id]
     active = cycles.in_state(db, loop.use_case, State.ACTIVE)
-    waiting = [cycle for cycle in cycles.in_state(db, loop.use_case, State.WAITING) if cycle.cycle_id != loop.cycle_id]
+    waiting = [
+        cycle
+        for cycle in cycles.in_state(db, loop.use_case, State.WAITING)
+        if cycle.cycle_id != loop.cycle_id
+    ]
     return Situation(
         active=active[0] if active else None,
         waiting=waiting[0] if waiting else None,
@@ -209,7 +228,9 @@ def give_up_stale(db: Connection, use_case: str, timeout_hours: float, now: date
         )
         moved = max(cycle.changed_at, latest) if latest else cycle.changed_at
         if now - moved > timedelta(hours=timeout_hours):
-            cycles.set_state(db, cycle, State.FAILED, now, f"given up: nothing moved for {timeout_hours} hours")
+            cycles.set_state(
+                db, cycle, State.FAILED, now, f"given up: nothing moved for {timeout_hours} hours"
+            )
 
 
 def _manual(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool) -> WorkOrder:
@@ -223,18 +244,22 @@ def _manual(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool)
     contract = contracts.signed_contract(db, form.use_case)
     if contract is None and incoming.role is not Role.REQUIREMENTS:
         raise ContractError(
-            "has no signed contract", where=form.use_case, next_step="trigger the requirements DAG for it first"
+            "has no signed contract",
+            where=form.use_case,
+            next_step="trigger the requirements DAG for it first",
         )
     fields = {"contract_hash": contract.hash if contract else "0" * 64, "as_of": as_of, "run_id": incoming.run_id,
               "started_by": f"manual/{incoming.role}", "reason": form.reason, "by": form.by}  # fmt: skip
     if incoming.role is Role.MONITORING:
-        return _manual_check(db, incoming, form, fields)
+        return _manual_check(db, form, fields)
     cycle, attempt = _manual_cycle(db, incoming, form, as_of, now, contract)
     inputs = _latest_inputs(db, incoming.role, form.use_case)
-    return WorkOrder(use_case=form.use_case, cycle_id=cycle.cycle_id, attempt=attempt, inputs=inputs, **fields)
+    return WorkOrder(
+        use_case=form.use_case, cycle_id=cycle.cycle_id, attempt=attempt, inputs=inputs, **fields
+    )
 
 
-def _manual_check(db: Connection, incoming: Incoming, form: Form, fields: dict[str, object]) -> WorkOrder:
+def _manual_check(db: Connection, form: Form, fields: dict[str, object]) -> WorkOrder:
     """A check of the live release belongs to the cycle that made it live."""
     pointer = live.live(db, form.use_case)
     release = live.find_release(db, form.use_case, pointer.version) if pointer else None
@@ -288,7 +313,9 @@ def _make_way(db: Connection, cycle: Cycle, form: Form, now: datetime) -> None:
     states = (State.WAITING, State.ACTIVE) if form.override else (State.WAITING,)
     for other in cycles.in_state(db, form.use_case, *states):
         if other.cycle_id != cycle.cycle_id:
-            cycles.set_state(db, other, State.CLOSED, now, f"{form.by} started {cycle.cycle_id}: {form.reason}")
+            cycles.set_state(
+                db, other, State.CLOSED, now, f"{form.by} started {cycle.cycle_id}: {form.reason}"
+            )
 
 
 def _next_attempt(db: Connection, cycle: Cycle) -> int:
@@ -303,7 +330,9 @@ def _latest_inputs(db: Connection, role: Role, use_case: str) -> dict[str, str]:
     stage = TAKES[role]
     newest = messages.latest_handover(db, use_case, stage)
     if newest is None:
-        raise Refused(f"there is no {stage} to start from", where=use_case, next_step="start with an earlier DAG")
+        raise Refused(
+            f"there is no {stage} to start from", where=use_case, next_step="start with an earlier DAG"
+        )
     return {stage: newest.output}
 
 

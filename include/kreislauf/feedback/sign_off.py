@@ -85,7 +85,9 @@ def sign(store: Store, order: WorkOrder, settings: Settings, now: datetime) -> H
     with store.write() as db:
         contract = contracts.signed_contract(db, order.use_case, order.contract_hash)
         if contract is None:
-            raise ValueError(f"contract {order.contract_hash} of {order.use_case} was handed over without a signature")
+            raise ValueError(
+                f"contract {order.contract_hash} of {order.use_case} was handed over without a signature"
+            )
         summary = {"title": contract.title, "sign_off": contract.sign_off, "owner": contract.owner}
         handover = order.handover(
             Stage.REQUIREMENTS, code_version=settings.code, output=contract.hash, summary=dict(summary)
@@ -94,7 +96,10 @@ def sign(store: Store, order: WorkOrder, settings: Settings, now: datetime) -> H
 
 
 def _document(contract: Contract, order: WorkOrder) -> str:
-    metrics = "\n".join(f"- {metric.name}: breach below {metric.threshold} {metric.unit}" for metric in contract.business_metrics)
+    metrics = "\n".join(
+        f"- {metric.name}: breach below {metric.threshold} {metric.unit}"
+        for metric in contract.business_metrics
+    )
     return f"""# Signed contract: {contract.title}
 
 Version `{contract.hash}`, cycle `{order.cycle_id}`, started by {order.started_by} ({order.reason}).

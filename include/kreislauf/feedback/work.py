@@ -34,7 +34,9 @@ def perform(
     with store.write() as db:
         if isinstance(result.message, Handover):
             return messages.save_handover(db, result.message, result.document, now)
-        loop = _within_budget(result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract)
+        loop = _within_budget(
+            result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract
+        )
         messages.save_loop(db, loop, now, result.document)
         return loop
 
@@ -67,9 +69,14 @@ def mark_failed(store: Store, use_case: str, cycle_id: str, note: str, now: date
 def _within_budget(loop: Loop, hops: int, contract: Contract) -> Loop:
     """Once the hops of a cycle are spent, data science asks a person instead of going round again."""
     spent = hops >= contract.governor.max_hops - 1
-    if not spent or loop.edge not in (Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Edge.DATA_SCIENCE_TO_DATA_ENGINEERING):
+    if not spent or loop.edge not in (
+        Edge.DATA_SCIENCE_TO_DATA_SCIENCE,
+        Edge.DATA_SCIENCE_TO_DATA_ENGINEERING,
+    ):
         return loop
-    note = Evidence(name="hops", value=float(hops), unit="loops", note=f"would have gone {loop.edge}: {loop.text}")
+    note = Evidence(
+        name="hops", value=float(hops), unit="loops", note=f"would have gone {loop.edge}: {loop.text}"
+    )
     return loop.model_copy(
         update={
             "edge": Edge.DATA_SCIENCE_TO_REQUIREMENTS, "reason": Reason.BUDGET_SPENT, "step": None,

@@ -72,9 +72,11 @@ def judge_reported(metric: Reported, rows: Sequence[Any]) -> Judgement:
     for row in rows:
         by_period[row.period].append(row.value)
     means = {period: sum(values) / len(values) for period, values in sorted(by_period.items())}
-    window = list(by_period[period] for period in list(means)[-metric.window_periods :])
+    window = [by_period[period] for period in list(means)[-metric.window_periods :]]
     if (found := sum(len(values) for values in window)) < metric.min_reports:
-        return Judgement("inconclusive", None, None, None, means, f"{found} reports, {metric.min_reports} needed")
+        return Judgement(
+            "inconclusive", None, None, None, means, f"{found} reports, {metric.min_reports} needed"
+        )
     return _judge(metric, means)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,9 @@ class FeatureModule(Protocol):
 
     def build(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Columns entity, period, NUMERIC, CATEGORICAL, level and target (empty where not known at ``as_of``)."""
-        ...
+
+    def outcomes(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """Columns entity, period, outcome: what happened to every entity, those without features among them."""
 
 
 def prepare(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
@@ -42,18 +45,26 @@ def prepare(order: WorkOrder, contract: Contract, settings: Settings) -> StepRes
     if reused:
         summary = {"reused_from_attempt": order.attempt - 1}
         again = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
-        return StepResult(again.handover(Stage.PREPARATION, code_version=settings.code, output=reused, summary=dict(summary)))
+        return StepResult(
+            again.handover(
+                Stage.PREPARATION, code_version=settings.code, output=reused, summary=dict(summary)
+            )
+        )
     tables = Tables(settings.tables, order.use_case)
     module = load_features(settings.use_cases, order.use_case)
     try:
         frame = check_features(module.build(tables.read(raw_version), order.as_of.date()), module)
     except PreparationError as error:
         evidence = (Evidence(name="fault", value=None, note=error.text),)
-        loop = order.loop(Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.QUALITY_TOO_LOW, error.text, evidence=evidence)
+        loop = order.loop(
+            Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.QUALITY_TOO_LOW, error.text, evidence=evidence
+        )
         return StepResult(loop)
     version = tables.write(FEATURES, frame, f"{order.key}|{order.attempt}")
     order = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
-    handover = order.handover(Stage.PREPARATION, code_version=settings.code, output=version, summary=_summary(frame, module))
+    handover = order.handover(
+        Stage.PREPARATION, code_version=settings.code, output=version, summary=_summary(frame, module)
+    )
     return StepResult(handover, document=_document(contract, handover.output, raw_version, handover.summary))
 
 
@@ -66,7 +77,9 @@ def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, str]:
         prepared = messages.latest_handover(db, order.use_case, Stage.PREPARATION, cycle_id=order.cycle_id)
     raw = order.inputs.get(Stage.COLLECTION) or (collected.output if collected else "")
     if not raw:
-        raise PreparationError("there is no raw data yet", where=order.key, next_step="trigger data_engineering")
+        raise PreparationError(
+            "there is no raw data yet", where=order.key, next_step="trigger data_engineering"
+        )
     return raw, prepared.output if prepared and order.step is Stage.TRAINING else ""
 
 
@@ -80,10 +93,14 @@ def load_features(use_cases: Path, name: str) -> FeatureModule:
     path = use_cases / name / "features.py"
     spec = importlib.util.spec_from_file_location(f"kreislauf_use_case_{name}", path)
     if spec is None or spec.loader is None or not path.exists():
-        raise PreparationError("has no features.py", where=str(path.parent), next_step="add one (see the guide)")
+        raise PreparationError(
+            "has no features.py", where=str(path.parent), next_step="add one (see the guide)"
+        )
     module: ModuleType = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if missing := [wanted for wanted in ("NUMERIC", "CATEGORICAL", "build") if not hasattr(module, wanted)]:
+    if missing := [
+        wanted for wanted in ("NUMERIC", "CATEGORICAL", "build", "outcomes") if not hasattr(module, wanted)
+    ]:
         raise PreparationError(f"lacks {', '.join(missing)}", where=str(path))
     return cast("FeatureModule", module)
 
@@ -118,7 +135,7 @@ def check_features(frame: pd.DataFrame, module: FeatureModule) -> pd.DataFrame:
         raise PreparationError(f"{what}; {len(error.failure_cases)} faults in all", where=FEATURES) from error
 
 
-def _summary(frame: pd.DataFrame, module: FeatureModule) -> dict[str, object]:
+def _summary(frame: pd.DataFrame, module: FeatureModule) -> dict[str, Any]:
     return {
         "rows": len(frame),
         "rows_with_target": int(frame["target"].notna().sum()),
@@ -130,6 +147,6 @@ def _summary(frame: pd.DataFrame, module: FeatureModule) -> dict[str, object]:
     }
 
 
-def _document(contract: Contract, version: str, raw_version: str, summary: dict[str, object]) -> str:
+def _document(contract: Contract, version: str, raw_version: str, summary: Mapping[str, Any]) -> str:
     lines = "\n".join(f"- {name}: {value}" for name, value in summary.items())
     return f"# Features: {contract.title}\n\nVersion `{version}`, made from `{raw_version}`.\n\n{lines}\n"

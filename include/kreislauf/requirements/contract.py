@@ -36,7 +36,9 @@ class Column(Section):
     """One column that the sources must deliver."""
 
     type: Literal["text", "number", "date"]
-    required: bool = Field(False, description="A missing column, or an empty value where nulls are not allowed, stops.")
+    required: bool = Field(
+        False, description="A missing column, or an empty value where nulls are not allowed, stops."
+    )
     minimum: float | None = None
     maximum: float | None = None
 
@@ -46,8 +48,12 @@ class TableSource(Section):
 
     kind: Literal["table"]
     name: Name
-    url: str = Field(min_length=1, description="File path or URL; {data} stands for the installation's data URL.")
-    available_after_days: int = Field(0, ge=0, le=3650, description="Days from the end of a period to its rows.")
+    url: str = Field(
+        min_length=1, description="File path or URL; {data} stands for the installation's data URL."
+    )
+    available_after_days: int = Field(
+        0, ge=0, le=3650, description="Days from the end of a period to its rows."
+    )
     columns: dict[ColumnName, Column] = Field(min_length=1)
 
 
@@ -69,7 +75,9 @@ class Training(Section):
     """Which candidates are trained, and how they are compared."""
 
     candidates: tuple[Family, ...] = Field(min_length=1, strict=False)
-    held_out_periods: int = Field(ge=1, le=200, description="Latest periods with known target, kept for the gate.")
+    held_out_periods: int = Field(
+        ge=1, le=200, description="Latest periods with known target, kept for the gate."
+    )
     seed: int = 0
 
 
@@ -79,7 +87,9 @@ class Performance(Section):
     metric: Literal["mae"]
     baseline: Literal["persistence"]
     min_gain: float = Field(ge=0, le=1, description="Share by which the baseline's error must be undercut.")
-    champion_tolerance: float = Field(0.02, ge=0, le=1, description="Share by which the champion may be missed.")
+    champion_tolerance: float = Field(
+        0.02, ge=0, le=1, description="Share by which the champion may be missed."
+    )
 
 
 class PortfolioUplift(Section):
@@ -116,7 +126,9 @@ class Governor(Section):
     cool_down_days: int = Field(ge=0, description="Least time between two cycles opened by monitoring.")
     max_hops: int = Field(ge=0, le=100, description="Loops inside one cycle before a person is asked.")
     cycle_timeout_hours: float = Field(24.0, gt=0, description="An active cycle older than this is given up.")
-    help_periods: int = Field(2, ge=1, description="Matured periods after which a loop is judged: did it help?")
+    help_periods: int = Field(
+        2, ge=1, description="Matured periods after which a loop is judged: did it help?"
+    )
 
 
 class Contract(Section):
@@ -145,7 +157,9 @@ class Contract(Section):
             raise ValueError("at least one business metric of kind portfolio_uplift is needed for the gate")
         for source in self.sources:
             if missing := {self.problem.entity, self.problem.time} - set(source.columns):
-                raise ValueError(f"source {source.name}: columns lack {', '.join(sorted(missing))} of the problem")
+                raise ValueError(
+                    f"source {source.name}: columns lack {', '.join(sorted(missing))} of the problem"
+                )
         return self
 
     @property

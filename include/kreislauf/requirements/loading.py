@@ -120,20 +120,25 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ContractError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if len(content) > MAX_BYTES:
-        raise ContractError("larger than a contract can be", where=str(path), allowed=f"up to {MAX_BYTES} bytes")
+        raise ContractError(
+            "larger than a contract can be", where=str(path), allowed=f"up to {MAX_BYTES} bytes"
+        )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ContractError(f"not UTF-8 at byte {error.start}", where=str(path)) from error
 
 
-def _contract_error(path: Path, tree: yaml.Node, error: ValidationError) -> ContractError:
+def _contract_error(path: Path, tree: yaml.Node | None, error: ValidationError) -> ContractError:
     """The first fault with its line; the others follow in the same message."""
     faults = [(_line(tree, fault["loc"]), fault) for fault in error.errors()]
     first_line, first = faults[0]
     what = "; ".join([_describe(first), *(f"line {line}: {_describe(fault)}" for line, fault in faults[1:])])
     return ContractError(
-        what, where=f"{path}:{first_line}", allowed=_allowed(first), next_step="correct the contract and sign it again"
+        what,
+        where=f"{path}:{first_line}",
+        allowed=_allowed(first),
+        next_step="correct the contract and sign it again",
     )
 
 

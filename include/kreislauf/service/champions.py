@@ -94,7 +94,7 @@ class Champions:
     def reasons(self) -> list[str]:
         """Why the service is not ready; empty: it is.
 
-        A release that is being loaded while its predecessor answers is no reason: a swap must not look like an
+        A release that is loaded while its predecessor answers is no reason: a swap must not look like an
         outage.
         """
         view = self.view
@@ -116,12 +116,7 @@ class Champions:
                 pointers = {found.use_case: found for found in live.live_use_cases(db)}
         except (StoreError, SQLAlchemyError) as error:
             self._metrics.store_failures.inc()
-            text = (
-                error.text
-                if isinstance(error, StoreError)
-                else f"the store cannot be read: {in_short(error)}"
-            )
-            self.view = replace(self.view, store_problem=text)
+            self.view = replace(self.view, store_problem=f"the store cannot be used: {in_short(error)}")
             return
         finally:
             self._looked_at = time.monotonic()
@@ -163,7 +158,7 @@ class Champions:
         self._loading = True
         try:
             found = self._load(pointer)
-        except Exception as error:  # an unpickled model can raise anything
+        except Exception as error:  # noqa: BLE001 - an unpickled model can raise anything
             self._fail(pointer, champion, error)
         else:
             self._failures.pop(use_case, None)

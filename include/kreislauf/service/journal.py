@@ -99,7 +99,7 @@ class Journal:
 
         Raises
         ------
-        Refused: a metric is not a reported one of the signed contract.
+        RefusedError: a metric is not a reported one of the signed contract.
         """
         known = self._check_metrics(use_case, sent)
         results = []

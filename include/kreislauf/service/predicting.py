@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from include.kreislauf.service.champions import Champion
-from include.kreislauf.service.problems import invalid
+from include.kreislauf.service.problems import MAX_FAULTS, invalid
 from include.kreislauf.service.schemas import Fault, Row
 
 MAX_MAGNITUDE = 1e30  # tree models compute in float32, which ends at 3.4e38
@@ -30,10 +31,11 @@ def predict(champion: Champion, rows: Sequence[Row]) -> list[Predicted]:
 
     Raises
     ------
-    Refused: a row has neither entity nor features, or its features are not those of the release.
+    RefusedError: a row has neither entity nor features, or its features are not those of the release.
     """
-    if faults := [fault for index, row in enumerate(rows) for fault in _faults(champion, index, row)]:
-        raise invalid(faults)
+    faults = chain.from_iterable(_faults(champion, index, row) for index, row in enumerate(rows))
+    if first := list(islice(faults, MAX_FAULTS)):
+        raise invalid(first)
     computed = _compute(champion, rows)
     return [_predicted(champion, row, computed.get(index)) for index, row in enumerate(rows)]
 

@@ -16,7 +16,7 @@ from include.kreislauf.service.schemas import ErrorAnswer, Fault
 MAX_FAULTS = 20
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that is answered with an error; raised inside a transaction it also rolls that back.
 
     Parameters
@@ -37,14 +37,14 @@ class Refused(Exception):
         super().__init__(error)
 
 
-def invalid(faults: Sequence[Fault]) -> Refused:
+def invalid(faults: Sequence[Fault]) -> RefusedError:
     """A 422 for fields at fault."""
-    return Refused(422, f"{len(faults)} fault{'s' if len(faults) != 1 else ''} in the request", faults)
+    return RefusedError(422, "the request is not valid", faults)
 
 
-def unavailable(error: str, retry_after: int = 1) -> Refused:
+def unavailable(error: str, retry_after: int = 1) -> RefusedError:
     """A 503: the request is fine, the service cannot do it now."""
-    return Refused(503, error, retry_after=retry_after)
+    return RefusedError(503, error, retry_after=retry_after)
 
 
 class AsciiResponse(JSONResponse):
@@ -57,26 +57,23 @@ class AsciiResponse(JSONResponse):
 
 def add_handlers(app: FastAPI) -> None:
     """Answer every error in the shape of :class:`ErrorAnswer`."""
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.exception_handler(RefusedError)(_refused)
+    app.exception_handler(RequestValidationError)(_not_valid)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_unexpected)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+async def _refused(_request: Request, error: RefusedError) -> Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return _answer(error.status, error.error, error.faults, headers)
 
 
-async def _not_valid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _not_valid(request: Request, error: RequestValidationError) -> Response:
     refusal = invalid([_fault(detail) for detail in error.errors()])
     return await _refused(request, refusal)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http_error(_request: Request, error: HTTPException) -> Response:
     return _answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
 

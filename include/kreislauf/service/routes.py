@@ -19,7 +19,7 @@ from include.kreislauf.service.champions import Champion, Champions
 from include.kreislauf.service.journal import Journal
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.predicting import predict
-from include.kreislauf.service.problems import Refused, invalid, unavailable
+from include.kreislauf.service.problems import RefusedError, invalid, unavailable
 from include.kreislauf.settings import Settings
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -39,7 +39,7 @@ class Service:
 
         Raises
         ------
-        Refused: 404, nothing is live; 503, something is, but it cannot answer yet.
+        RefusedError: 404, nothing is live; 503, something is, but it cannot answer yet.
         """
         champion = self.champions.view.champions.get(use_case)
         if champion is None:
@@ -55,7 +55,7 @@ class Service:
         if view.store_problem:
             raise unavailable(view.store_problem)
         allowed = ", ".join(sorted(view.pointers)) or "none yet"
-        raise Refused(
+        raise RefusedError(
             404,
             f"no release of use case {use_case[:64]!r} is live; live use cases: {allowed}. "
             "A use case goes live when its first release is promoted",
@@ -90,7 +90,10 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "A field is missing, unknown or wrong; nothing was stored.",
         503: "The store or the release is not available now; nothing is acknowledged.",
     }
-    return {status: {"model": schemas.ErrorAnswer, "description": texts[status]} for status in statuses}
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"model": schemas.ErrorAnswer, "description": texts[status]} for status in statuses
+    }
+    return {**found, "default": {"model": schemas.ErrorAnswer, "description": "Any other error."}}
 
 
 Injected = Annotated[Service, Depends(_service)]

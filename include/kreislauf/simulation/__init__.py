@@ -35,7 +35,7 @@ class WorldParameters:
     late_established: share of the established technologies that appear after the start.
     drift: standard deviation, over technologies, of the growth that wanders (log points per quarter).
     drift_persistence: correlation of that growth with itself one quarter later.
-    source_noise: standard deviation of a source's noise beside counting noise (log points); twice that for stars.
+    source_noise: standard deviation of a source's noise beside counting (log points), doubled for stars.
     team_noise: standard deviation of a team's report (index points).
     productivity_range: the most that any recommendation can change productivity (index points).
     productivity_scale: uplift of adoption at which 76 % of that range are reached (log points per quarter).

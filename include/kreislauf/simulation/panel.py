@@ -1,7 +1,7 @@
 """The simulated source: what GitHub, Stack Overflow and job advertisements show of a world, with their noise.
 
-Columns, magnitudes and noise follow the real panel of 2011 to 2021, so that a use case treats both alike: shares
-are counts out of a limited number, and each source sees each technology with a constant bias.
+Columns, magnitudes and noise follow the real panel of 2011 to 2021, so that a use case treats both alike:
+shares are counts out of a limited number, and each source sees each technology with a constant bias.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _LANGUAGE_SHARE, _TAG_SHARE, _MENTIONS_PER_AD = 0.88, 0.8, 2.0
 _PULL_REQUESTS, _STARS = 300_000, 60_000
 _QUESTIONS = ((0, 280_000), (12, 580_000), (24, 540_000), (44, 355_000))
 _ADS = ((0, 600), (8, 760), (17, 2000), (28, 2500), (44, 2400))
-_MOST_ADS = 0.9
+# No technology is in every question or advertisement, however small the world.
+_MOST = 0.9
 # Standard deviation of the log of the constant factor by which a source over- or understates a technology.
 _BIAS = 0.3
 
@@ -41,18 +42,18 @@ def observed_panel(world: World) -> pd.DataFrame:
     -------
     Frame with ``COLUMNS``: ``gh_pull_requests_share`` (share of all pull requests, languages only),
     ``gh_repo_new_stars`` (count, all other kinds only), ``so_questions_first``, ``jobs_with_tech`` (counts),
-    ``jobs_ads`` (advertisements of the quarter), ``so_share_first`` and ``jobs_share`` (shares of all questions
-    and of all advertisements).
+    ``jobs_ads`` (advertisements of the quarter), ``so_share_first`` and ``jobs_share`` (shares of all
+    questions and of all advertisements).
     """
     rng = np.random.default_rng([world.seed, _STREAM])
     language = np.array([kind == LANGUAGE for kind in world.kinds])[:, None]
     pull_requests = _pull_requests(rng, np.where(language, _seen(rng, world), 0.0))
     stars = rng.poisson(_STARS * _seen(rng, world, noise=2.0))
-    totals = _between(_QUESTIONS, world)
-    questions = rng.poisson(totals * np.minimum(_TAG_SHARE * _seen(rng, world), 1.0))
+    totals = _between(_QUESTIONS, world).astype(np.int64)
+    questions = rng.binomial(totals, np.minimum(_TAG_SHARE * _seen(rng, world), _MOST))
     ads = _between(_ADS, world) * rng.lognormal(0.0, 0.08, len(world.quarters))
     jobs_ads = np.maximum(ads.round(), 1.0).astype(np.int64)
-    jobs = rng.binomial(jobs_ads, np.minimum(_MENTIONS_PER_AD * _seen(rng, world), _MOST_ADS))
+    jobs = rng.binomial(jobs_ads, np.minimum(_MENTIONS_PER_AD * _seen(rng, world), _MOST))
     columns = {
         "gh_pull_requests_share": np.where(language, pull_requests, np.nan),
         "gh_repo_new_stars": np.where(language, np.nan, stars),

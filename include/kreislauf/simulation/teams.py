@@ -1,8 +1,8 @@
 """Simulated development teams: they use what was recommended, and report how productive they were.
 
 A technology that more and more people adopt has answers, libraries and colleagues; one that loses them costs
-time. So productivity follows the growth of the recommended technologies relative to that of all technologies, new
-ones included: a recommendation that misses a wave loses by standing still.
+time. So productivity follows the growth of the recommended technologies relative to that of all, new ones
+included: a recommendation that misses a wave loses by standing still.
 """
 
 from __future__ import annotations

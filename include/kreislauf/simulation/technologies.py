@@ -1,8 +1,8 @@
 """The world's technologies: how widely each is adopted, quarter by quarter, before anybody measures it.
 
-Adoption follows the life of a technology (logistic rise, plateau, decline) and a growth that wanders slowly: what
-grew lately tends to go on growing, so growth can be predicted, but not for ever. Late in the simulated time a group
-of new technologies appears and takes shares from all the others.
+Adoption follows the life of a technology (logistic rise, plateau, decline) and a growth that wanders slowly:
+what grew lately tends to go on growing, so growth can be predicted, but not for ever. Late in the simulated
+time a group of new technologies appears and takes shares from all the others.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class World:
 
 
 def simulate(seed: int = 0, parameters: WorldParameters | None = None) -> World:
-    """Make a world. The same arguments give the same world; what lies before the emergence knows nothing of it.
+    """Make a world. Equal arguments give equal worlds; the time before the emergence knows nothing of it.
 
     Raises
     ------
@@ -154,8 +154,8 @@ def _emerging(seed: int, parameters: WorldParameters) -> Floats:
     rng = np.random.default_rng([seed, _STREAM_EMERGING])
     one_each, quarters = (parameters.emerging, 1), np.arange(parameters.quarters)
     taken_up = parameters.emergence_index + parameters.incubation_quarters
-    middle = taken_up + parameters.takeover_quarters * rng.uniform(0.85, 1.15, one_each)
-    rate = parameters.emerging_rate * rng.uniform(0.85, 1.15, one_each)
+    middle = taken_up + parameters.takeover_quarters * rng.uniform(0.9, 1.1, one_each)
+    rate = parameters.emerging_rate * rng.uniform(0.9, 1.1, one_each)
     size = rng.lognormal(0.0, 0.3, one_each)
     # A final share s of everything is a weight of s / (1 - s) beside the 1 of the established technologies.
     size *= parameters.emerging_share / (1 - parameters.emerging_share) / size.sum()

@@ -29,7 +29,9 @@ def record_contract(db: Connection, contract: Contract, now: datetime) -> None:
     insert_once(db, contracts, {**values, "first_seen": now})
 
 
-def record_sign_off(db: Connection, use_case: str, contract_hash: str, sign_off: SignOff, now: datetime) -> None:
+def record_sign_off(
+    db: Connection, use_case: str, contract_hash: str, sign_off: SignOff, now: datetime
+) -> None:
     """Write down who signed or rejected a version, and how. The latest decision counts."""
     db.execute(
         update(contracts)

@@ -76,7 +76,8 @@ class Store:
             with self.read() as db:
                 if not inspect(db).has_table("alembic_version"):
                     return None
-                return db.scalar(text("SELECT version_num FROM alembic_version"))
+                version: str | None = db.scalar(text("SELECT version_num FROM alembic_version"))
+                return version
         except OperationalError as error:
             if "unable to open database file" in str(error):
                 return None

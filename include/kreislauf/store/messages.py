@@ -44,7 +44,9 @@ def save_handover(db: Connection, handover: Handover, document: str, now: dateti
     return stored or handover
 
 
-def find_handover(db: Connection, use_case: str, cycle_id: str, stage: Stage, attempt: int) -> Handover | None:
+def find_handover(
+    db: Connection, use_case: str, cycle_id: str, stage: Stage, attempt: int
+) -> Handover | None:
     """The handover of a stage in one attempt of a cycle, or ``None``."""
     query = select(handovers.c.body).where(
         handovers.c.use_case == use_case, handovers.c.cycle_id == cycle_id,
@@ -95,7 +97,9 @@ def save_loop(db: Connection, loop: Loop, now: datetime, document: str = "") -> 
     return insert_once(db, loops, values)
 
 
-def decide_loop(db: Connection, loop_id: str, state: str, decision: str, run_id: str, **override: str) -> None:
+def decide_loop(
+    db: Connection, loop_id: str, state: str, decision: str, run_id: str, **override: str
+) -> None:
     """Write down what the governor answered, to which DAG run."""
     values: dict[str, Any] = {"state": state, "decision": decision, "received_run": run_id, **override}
     db.execute(update(loops).where(loops.c.id == loop_id).values(**values))

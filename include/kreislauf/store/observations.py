@@ -38,7 +38,9 @@ def save_predictions(db: Connection, rows: list[dict[str, Any]]) -> None:
     insert_rows(db, predictions, rows)
 
 
-def save_outcome(db: Connection, prediction_id: str, value: float, observed_at: datetime, now: datetime) -> OutcomeAnswer:
+def save_outcome(
+    db: Connection, prediction_id: str, value: float, observed_at: datetime, now: datetime
+) -> OutcomeAnswer:
     """Join what really happened to a prediction; the first outcome stands."""
     if db.scalar(select(predictions.c.id).where(predictions.c.id == prediction_id)) is None:
         return "unknown"
@@ -53,7 +55,11 @@ def save_report(db: Connection, row: dict[str, Any]) -> OutcomeAnswer:
     """Log a metric that its users reported; ``id`` makes it idempotent."""
     if insert_once(db, reports, row):
         return "stored"
-    return "duplicate" if db.scalar(select(reports.c.value).where(reports.c.id == row["id"])) == row["value"] else "conflict"
+    return (
+        "duplicate"
+        if db.scalar(select(reports.c.value).where(reports.c.id == row["id"])) == row["value"]
+        else "conflict"
+    )
 
 
 def observed(db: Connection, use_case: str, until: datetime, *, release: int | None = None) -> list[Row[Any]]:
@@ -69,7 +75,7 @@ def observed(db: Connection, use_case: str, until: datetime, *, release: int | N
         order_by=(predictions.c.created_at.desc(), predictions.c.id),
     )
     query = (
-        select(predictions.c["release", "entity", "known", "value", "period", "as_of"],
+        select(*predictions.c["release", "entity", "known", "value", "period", "as_of"],
                outcomes.c.value.label("outcome"), newest.label("rank"))
         .select_from(joined)
         .where(predictions.c.use_case == use_case, predictions.c.as_of <= until)
@@ -77,13 +83,17 @@ def observed(db: Connection, use_case: str, until: datetime, *, release: int | N
     if release is not None:
         query = query.where(predictions.c.release == release)
     ranked = query.subquery()
-    return list(db.execute(select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.period, ranked.c.entity)))
+    return list(
+        db.execute(select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.period, ranked.c.entity))
+    )
 
 
 def reported(db: Connection, use_case: str, metric: str, until: datetime) -> list[Row[Any]]:
     """Reports of a metric observed by ``until``: columns release, value, period."""
     where = (reports.c.use_case == use_case, reports.c.metric == metric, reports.c.observed_at <= until)
-    return list(db.execute(select(reports.c["release", "value", "period"]).where(*where).order_by(reports.c.period)))
+    return list(
+        db.execute(select(*reports.c["release", "value", "period"]).where(*where).order_by(reports.c.period))
+    )
 
 
 def save_verdicts(db: Connection, rows: Iterable[Verdict], now: datetime) -> None:

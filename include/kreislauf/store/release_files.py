@@ -112,7 +112,7 @@ def write_files(target: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         for name, content in files.items():
-            with open(temporary / name, "wb") as file:
+            with (temporary / name).open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -127,7 +127,9 @@ def write_files(target: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
-def write_release(target: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> tuple[dict[str, Any], str]:
+def write_release(
+    target: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]
+) -> tuple[dict[str, Any], str]:
     """Write a release folder; returns its manifest with the files' hashes, and the manifest's digest."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     complete = {**manifest, "files": hashes}

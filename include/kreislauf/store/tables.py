@@ -50,10 +50,14 @@ class Tables:
     def find(self, table: str, commit: str) -> str | None:
         """The version that a commit made, or ``None``."""
         try:
-            history: list[dict[str, Any]] = DeltaTable(self._url(table), storage_options=self.storage_options).history()
+            history: list[dict[str, Any]] = DeltaTable(
+                self._url(table), storage_options=self.storage_options
+            ).history()
         except TableNotFoundError:
             return None
-        return next((f"{table}@{entry['version']}" for entry in history if entry.get(_COMMIT) == commit), None)
+        return next(
+            (f"{table}@{entry['version']}" for entry in history if entry.get(_COMMIT) == commit), None
+        )
 
     def read(self, version: str) -> pd.DataFrame:
         """The rows of one version.

@@ -85,13 +85,11 @@ def candidates(families: Sequence[str], breadth: int = 2) -> tuple[Candidate, ..
 def held_out_periods(frame: pd.DataFrame, features: FeatureSet, count: int) -> tuple[date, ...]:
     """The latest ``count`` periods with known targets that leave enough rows to train on, oldest first."""
     known = frame[frame["target"].notna()]
-    ordinal = features.ordinal(known["period"])
-    fitting = {
-        pd.Timestamp(period).date()
-        for period, number in zip(known["period"], ordinal, strict=True)
-        if (ordinal + features.horizon <= number).sum() >= MIN_TRAINING_ROWS
-    }
-    return tuple(sorted(fitting)[-count:])
+    known_at = features.ordinal(known["period"]) + features.horizon
+    periods = pd.to_datetime(known["period"]).drop_duplicates().sort_values()
+    rows = [(known_at <= number).sum() for number in features.ordinal(periods)]
+    fitting = [period.date() for period, n in zip(periods, rows, strict=True) if n >= MIN_TRAINING_ROWS]
+    return tuple(fitting[-count:])
 
 
 def rolling_origin(
@@ -113,11 +111,16 @@ def rolling_origin(
 
     Raises
     ------
-    TrainingError: a held-out period has no row to learn from before it, or none to predict.
+    TrainingError: no period is held out, or one has no row to learn from before it, or none to predict.
 
     Source: Tashman, Out-of-sample tests of forecasting accuracy, International Journal of Forecasting 16
     (2000).
     """
+    if not held_out:
+        raise TrainingError(
+            f"no period has {MIN_TRAINING_ROWS} rows to learn from before it", where=candidate.name,
+            next_step="collect more periods or more entities",
+        )  # fmt: skip
     known = _ordered(frame, features)
     parts = [_predict_period(known, period, candidate, features, seed) for period in sorted(held_out)]
     return pd.concat(parts, ignore_index=True)

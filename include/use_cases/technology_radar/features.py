@@ -7,12 +7,12 @@ A technology's *index* in a quarter is the mean of three shares, each normalised
 - Stack Overflow: questions. The panel's sum as denominator also takes out that they were counted in two ways.
 - Job advertisements that name the technology. Here zero is an observation; elsewhere it means "not seen".
 
-The *level* is the log of the index, the *target* its change over the next quarter, in log points (0.05 is about
-5 %).
+The *level* is the log of the index, the *target* its change over the next quarter, in log points: 0.05 is
+about 5 %.
 
-Time: the row of quarter q is available at the end of q. Features of (technology, q), and whether the row exists,
-use quarters up to q only, so they do not depend on ``as_of``; the target of q is known at the end of q + 1. They
-do depend on which technologies the panel holds: a wider collection makes every share a share of more.
+Time: the row of quarter q is available at the end of q. Features of (technology, q), and whether the row
+exists, use quarters up to q only, so they do not depend on ``as_of``; the target of q is known at the end of
+q + 1. They do depend on which technologies the panel holds: shares of a wider panel are shares of more.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ NUMERIC: tuple[str, ...] = (
     *(f"{source}_{name}" for source in SOURCES for name in ("change_1", "change_4", "gap", "deviation")),
 )  # fmt: skip
 """Finite in every row, in log points: changes over 1, 2 and 4 quarters, distance of a source to the index
-(``gap``), distance to the own mean of the last four quarters (``deviation``), standard deviation of the quarterly
-changes over two years (``volatility``). Age is left out on purpose: in a short history it is calendar time in
-disguise, and cost 2 to 6 points of MAE gain in 2016."""
+(``gap``), distance to the own mean of the last four quarters (``deviation``), standard deviation of the
+quarterly changes over two years (``volatility``). Age is left out on purpose: in a short history it is
+calendar time in disguise, and cost 2 to 6 points of MAE gain in 2016."""
 
 CATEGORICAL: tuple[str, ...] = ("kind", "season")
 COLUMNS: tuple[str, ...] = ("entity", "period", *NUMERIC, *CATEGORICAL, "target")

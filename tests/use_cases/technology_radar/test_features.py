@@ -153,7 +153,7 @@ def test_a_missing_quarter_is_a_gap_and_not_bridged() -> None:
     hole = (raw["tech"] == "tech2") & (raw["quarter_start"] == "2015-01-01")
     frame = features.build(raw[~hole], LAST)
     of_one = frame[frame["entity"] == "tech2"].set_index("period")
-    assert np.isnan(of_one.loc["2014-10-01", "target"])
+    assert of_one["target"].isna()["2014-10-01"]
     assert not {pd.Timestamp("2015-01-01"), pd.Timestamp("2015-04-01")} & set(of_one.index)
     assert pd.Timestamp("2016-04-01") in of_one.index
 

@@ -1,0 +1,66 @@
+# Two commands do everything: `make run` and `make test`. Both set up what they need.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+WAIT ?= 1
+SEED ?= 0
+ARGS ?=
+export UV_LINK_MODE := copy
+# Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup setup-dev run test check format requirements schema clean
+
+help: ## Show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.runtime ## Install what `make run` needs, from the hash-pinned requirements
+
+setup-dev: $(VENV)/.dev ## Install what `make test` and development need
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}; set PYTHON="'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime
+
+run: export KREISLAUF_RUN_STARTED := $(shell date +%s)
+run: setup ## Run the whole loop: DATA=folder replays real data, WAIT=0 stops at the end, SEED=n another world
+	@exec $(BIN)/python -m include.kreislauf run --data "$(DATA)" --wait $(WAIT) --seed $(SEED) $(ARGS)
+
+test: setup-dev ## Run all tests; ARGS goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup-dev ## Lint, types, import directions, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m include.kreislauf contract check
+
+format: setup-dev ## Format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
+	$(BIN)/uv pip compile $(COMPILE) --extra airflow --group dev -o requirements-dev.txt
+	$(BIN)/uv pip compile $(COMPILE) --extra airflow -c requirements-dev.txt -o requirements.txt
+	$(BIN)/uv pip compile $(COMPILE) -c requirements-dev.txt -o requirements-service.txt
+COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+schema: setup-dev ## Write the contract's JSON Schema for editors
+	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json
+
+clean: ## Remove what runs wrote (not the environment)
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

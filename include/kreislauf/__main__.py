@@ -1,0 +1,7 @@
+"""``python -m include.kreislauf``."""
+
+import sys
+
+from include.kreislauf.cli import main
+
+sys.exit(main())

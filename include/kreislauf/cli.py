@@ -1,0 +1,83 @@
+"""The command line: ``python -m include.kreislauf --help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from include.kreislauf.errors import KreislaufError
+from include.kreislauf.settings import ROOT, get_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except KreislaufError as error:
+        print(error.text, file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m include.kreislauf", description="Kreislauf's command line"
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser("run", help="start the embedded stack and live through a world")
+    run.add_argument("--use-case", default="technology_radar")
+    run.add_argument("--data", default="", help="folder or URL with the real data; empty: a simulated world")
+    run.add_argument("--home", default=str(ROOT / "var"), help="folder of everything the run writes")
+    run.add_argument("--start", default="2016-01-01", help="day of the first cycle")
+    run.add_argument("--end", default="", help="last day; empty: as far as the data go")
+    run.add_argument("--seed", type=int, default=0, help="seed of the simulated world")
+    run.add_argument(
+        "--wait", type=int, default=1, choices=(0, 1), help="0: stop at the end; 1: stay until Ctrl-C"
+    )
+    run.set_defaults(command=_run)
+
+    contract = commands.add_parser("contract", help="check contracts, or print their JSON Schema")
+    contract.add_argument("what", choices=("check", "schema"))
+    contract.set_defaults(command=_contract)
+
+    store = commands.add_parser("store", help="the workflow store")
+    store.add_argument("what", choices=("upgrade", "revision"))
+    store.set_defaults(command=_store)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from include.kreislauf.embedded.run import RunOptions, run, say_now, started_at
+
+    wanted = {name: getattr(options, name) for name in RunOptions.__dataclass_fields__}
+    return run(RunOptions(**wanted), wait=bool(options.wait), started_at=started_at(), say=say_now)
+
+
+def _contract(options: argparse.Namespace) -> int:
+    from include.kreislauf.requirements.contract import json_schema
+    from include.kreislauf.requirements.loading import load_all
+
+    if options.what == "schema":
+        print(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+        return 0
+    contracts, broken = load_all(Path(get_settings().use_cases))
+    for name, contract in contracts.items():
+        print(f"{name}: valid, version {contract.hash}")
+    for one in broken:
+        print(f"{one.name}: {one.error.text}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def _store(options: argparse.Namespace) -> int:
+    from include.kreislauf.store.database import get_store
+
+    store = get_store()
+    if options.what == "upgrade":
+        store.upgrade()
+    print(store.revision() or "(empty)")
+    return 0

@@ -1,0 +1,132 @@
+"""What lies outside the workflow during a run: the data it may collect, the requests it gets, and what then happened.
+
+Two worlds share one form: the real panel (replayed), and a simulated one. Both are read through the use case's own
+feature code, so that what a client sends is what the model was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pandas as pd
+
+from include.kreislauf.collection.table import read_table
+from include.kreislauf.periods import between, shift
+from include.kreislauf.preparation.step import load_features
+from include.kreislauf.requirements.contract import Contract
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One row of a request: an entity, with its features where the client has them."""
+
+    entity: str
+    features: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A business metric that a user of the recommendation reports."""
+
+    id: str
+    metric: str
+    release: int
+    value: float
+    period: datetime
+
+
+class World(Protocol):
+    """The outside of the workflow at any time."""
+
+    name: str
+    data: str
+
+    def times(self) -> list[datetime]:
+        """Starts of the periods to live through, oldest first."""
+
+    def asked(self, now: datetime) -> list[Asked]:
+        """What clients ask at the start of a period: every entity that the newest complete period shows."""
+
+    def outcomes(self, now: datetime) -> dict[tuple[str, datetime], float]:
+        """What has become known by now: (entity, period) -> realised change."""
+
+    def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:
+        """What users report of a period in which they followed a recommendation."""
+
+
+@dataclass
+class PanelWorld:
+    """A panel file replayed: at each time it shows only what was known then."""
+
+    contract: Contract
+    use_cases: Path
+    data: str
+    start: datetime
+    end: datetime | None = None
+    name: str = "the recorded panel"
+    _panel: pd.DataFrame = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        far = datetime.max.replace(year=2200, tzinfo=self.start.tzinfo)
+        self._panel = read_table(self.contract.sources[0], self.contract.problem, self.data, far)
+        self._features = load_features(self.use_cases, self.contract.name)
+
+    def times(self) -> list[datetime]:
+        """From the start to the end of the newest period, or to ``end``."""
+        problem = self.contract.problem
+        last = self._panel[problem.time].max().tz_localize("UTC").to_pydatetime()
+        end = self.end or shift(last, problem.period, 1)
+        count = between(self.start, end, problem.period)
+        return [shift(self.start, problem.period, number) for number in range(count + 1)]
+
+    def asked(self, now: datetime) -> list[Asked]:
+        """What all sources show in the newest period, with features where there is enough history for them."""
+        problem = self.contract.problem
+        period = pd.Timestamp(shift(now, problem.period, -1)).tz_convert(None)
+        rows = self._features.build(self._panel, now.date())
+        newest = rows[rows["period"] == period].set_index("entity")
+        names = [*self._features.NUMERIC, *self._features.CATEGORICAL]
+        features = cast("dict[str, dict[str, Any]]", newest[names].to_dict("index"))
+        changes = self._features.outcomes(self._panel, now.date())
+        shown = changes.loc[changes["period"] == changes["period"].max(), "entity"]
+        return [Asked(str(entity), features.get(entity)) for entity in sorted({*shown, *features})]
+
+    def outcomes(self, now: datetime) -> dict[tuple[str, datetime], float]:
+        """Realised changes of all entities, the ones that no model knows yet among them."""
+        rows = self._features.outcomes(self._panel, now.date())
+        periods = rows["period"].dt.tz_localize("UTC").dt.to_pydatetime()
+        return {
+            (str(entity), period): float(value)
+            for entity, period, value in zip(rows["entity"], periods, rows["outcome"], strict=True)
+        }
+
+    def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:  # noqa: ARG002
+        """Nobody reported anything in the recorded years."""
+        return []
+
+
+@dataclass
+class SimulatedWorld(PanelWorld):
+    """A seeded world with technologies that emerge and teams that report."""
+
+    seed: int = 0
+    name: str = "a simulated world"
+
+    def __post_init__(self) -> None:
+        from include.kreislauf.simulation.panel import write_panel
+        from include.kreislauf.simulation.technologies import simulate
+
+        self._world = simulate(self.seed)
+        write_panel(self._world, Path(self.data))
+        super().__post_init__()
+
+    def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:
+        """Every simulated team reports once per quarter."""
+        from include.kreislauf.simulation.teams import METRIC, report_productivity
+
+        rows = report_productivity(self._world, period, recommended, release, seed=self.seed)
+        return [Report(row.id, METRIC, release, row.value, row.period) for row in rows]

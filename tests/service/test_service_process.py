@@ -1,0 +1,138 @@
+"""The service as a process: it starts, keeps what it acknowledged when it is killed, and stops when told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "include.kreislauf.service"]
+BODY = {"rows": [{"entity": "python"}, {"entity": "zig"}]}
+
+
+def environment(**variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KREISLAUF_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def process(world: World) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """The service as a process of its own, ready, with release 1 live."""
+    world.release(1)
+    world.promote(1)
+    port = free_port()
+    started = subprocess.Popen(
+        [*COMMAND, "--port", str(port)], cwd=world.folder, text=True, stderr=subprocess.PIPE,
+        env=environment(KREISLAUF_STORE_URL=world.store.url),
+    )  # fmt: skip
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        try:
+            wait_until_ready(client, started)
+            yield started, client
+        finally:
+            started.kill()
+            started.communicate()
+
+
+def wait_until_ready(client: httpx.Client, started: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert started.poll() is None, started.communicate()[1]
+        try:
+            if client.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the service did not become ready")
+
+
+def test_what_is_acknowledged_survives_a_kill(
+    process: tuple[subprocess.Popen[str], httpx.Client], world: World
+) -> None:
+    started, first = process
+    acknowledged: dict[str, float | None] = {}
+
+    def call() -> None:
+        with httpx.Client(base_url=first.base_url, timeout=10) as client:
+            try:
+                while True:
+                    answer = client.post("/v1/radar/predictions", json=BODY).json()
+                    acknowledged.update((one["prediction_id"], one["value"]) for one in answer["predictions"])
+            except httpx.TransportError:
+                pass
+
+    callers = [threading.Thread(target=call) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    time.sleep(1)
+    started.kill()
+    for caller in callers:
+        caller.join()
+    assert acknowledged
+    assert acknowledged.items() <= {row.id: row.value for row in world.rows()}.items()
+
+
+def test_sigterm_answers_what_is_under_way_and_ends_cleanly(
+    process: tuple[subprocess.Popen[str], httpx.Client], world: World
+) -> None:
+    started, client = process
+    answers: list[httpx.Response] = []
+    caller = threading.Thread(target=lambda: answers.append(client.post("/v1/radar/predictions", json=BODY)))
+    with world.store.write():
+        caller.start()
+        time.sleep(0.3)
+        started.terminate()
+        time.sleep(0.3)
+    caller.join()
+    _, log = started.communicate(timeout=30)
+    assert answers[0].status_code == 200
+    assert started.returncode == 0, log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+def test_other_machines_are_kept_out(host: str) -> None:
+    found = subprocess.run(
+        [*COMMAND, f"--host={host}", "--port", "1"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert "no API keys yet" in found.stderr
+    assert "KREISLAUF_SERVICE_ALLOW_REMOTE=1" in found.stderr
+
+
+def test_neither_airflow_nor_mlflow_is_imported() -> None:
+    code = (
+        "import sys, include.kreislauf.service.__main__, include.kreislauf.service.app\n"
+        "import os; assert os.environ['OMP_NUM_THREADS'] == '1'\n"
+        "found = {'airflow', 'mlflow', 'alembic', 'deltalake'} & set(sys.modules); assert not found, found"
+    )
+    variables = {name: value for name, value in environment().items() if name != "OMP_NUM_THREADS"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 0, found.stderr
