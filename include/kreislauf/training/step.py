@@ -27,12 +27,12 @@ from include.kreislauf.training.files import CandidateSet, save_candidates
 def train(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
     """Discipline 4. Fitted candidates with their held-out predictions, or the loop to data engineering.
 
-    The attempt within the cycle is the breadth of the search: a loop that asks for new training tries more.
+    Each attempt within a cycle doubles the breadth of the search: a loop that asks for new training tries more.
     """
     version = order.inputs[Stage.PREPARATION]
     frame = Tables(settings.tables, order.use_case).read(version)
     features = feature_set(contract, settings)
-    tried = candidates([one.family for one in contract.training.candidates], breadth=order.attempt)
+    tried = candidates([one.family for one in contract.training.candidates], breadth=2**order.attempt)
     held_out = held_out_periods(frame, features, contract.training.held_out_periods)
     if not held_out:
         return StepResult(_too_little(order, frame))
