@@ -25,7 +25,7 @@ with DAG(
 ) as dag:
 
     @task.branch
-    def collect(**context: Any) -> str:
+    def collect(**context: Any) -> list[str]:
         """Read the sources as of the order's time and keep a checked version."""
         from include.kreislauf.collection.step import collect as step
 

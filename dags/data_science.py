@@ -14,7 +14,7 @@ from airflow.sdk import DAG, task
 
 from dags.common.assets import timetable
 from dags.common.defaults import DAG_DEFAULTS, manual_form
-from dags.common.handover_tasks import order_of, perform_step, push, receive_order, way_out, ways_out
+from dags.common.handover_tasks import order_of, perform_step, push_order, receive_order, way_out, ways_out
 from include.kreislauf.handovers import Handover, Role, Stage, WorkOrder
 
 
@@ -22,10 +22,9 @@ def _go_on(context: Any, order: WorkOrder, message: Any, next_task: str) -> str:
     """Give the result to the next discipline of this DAG, or leave by a loop."""
     if not isinstance(message, Handover):
         return way_out(context, message)
-    push(
-        context, "order", order.model_copy(update={"inputs": {**order.inputs, message.stage: message.output}})
-    )
-    return next_task
+    inputs = {**order.inputs, message.stage: message.output}
+    push_order(context, order.model_copy(update={"inputs": inputs}))
+    return [next_task]
 
 
 with DAG(
@@ -37,7 +36,7 @@ with DAG(
 ) as dag:
 
     @task.branch
-    def prepare(**context: Any) -> str:
+    def prepare(**context: Any) -> list[str]:
         """Turn the raw data into features without looking ahead."""
         from include.kreislauf.preparation.step import prepare as step
 
@@ -45,7 +44,7 @@ with DAG(
         return _go_on(context, order, perform_step(Stage.PREPARATION, step, order), "train")
 
     @task.branch
-    def train(**context: Any) -> str:
+    def train(**context: Any) -> list[str]:
         """Fit every candidate, and predict the held-out periods with it."""
         from include.kreislauf.training.step import train as step
 
@@ -53,7 +52,7 @@ with DAG(
         return _go_on(context, order, perform_step(Stage.TRAINING, step, order), "evaluate")
 
     @task.branch
-    def evaluate(**context: Any) -> str:
+    def evaluate(**context: Any) -> list[str]:
         """Compare candidates, baselines and champion on the same rows; choose the best, or send back."""
         from include.kreislauf.evaluation.step import evaluate as step
 

@@ -25,7 +25,7 @@ with DAG(
 ) as dag:
 
     @task.branch
-    def deploy(**context: Any) -> str:
+    def deploy(**context: Any) -> list[str]:
         """Release, verify and promote the candidate; or roll back, when that is what the loop asks for."""
         from include.kreislauf.deployment.step import deploy as step
 

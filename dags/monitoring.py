@@ -13,27 +13,31 @@ from airflow.sdk import DAG, task
 
 from dags.common.assets import timetable
 from dags.common.defaults import DAG_DEFAULTS, manual_form
-from dags.common.handover_tasks import receive_order, way_out, ways_out
+from dags.common.handover_tasks import receive_order, started_by_clock, way_out, ways_out
 from include.kreislauf.handovers import Role
 from include.kreislauf.settings import get_settings
 
 with DAG(
     Role.MONITORING,
     doc_md=__doc__,
-    schedule=timetable(Role.MONITORING),
+    schedule=timetable(Role.MONITORING, get_settings().monitoring_schedule),
     params=manual_form(with_loop=True),
     **DAG_DEFAULTS,
 ) as dag:
 
     @task.branch
-    def check(**context: Any) -> str | None:
-        """Judge every business metric; raise at most one loop."""
+    def check(**context: Any) -> list[str]:
+        """Judge every business metric, of one use case or of all that are due; at most one loop for each."""
         from include.kreislauf.feedback.monitor import check as step
+        from include.kreislauf.feedback.monitor import due_orders
         from include.kreislauf.store.database import get_store
 
-        settings = get_settings()
-        order = receive_order(Role.MONITORING, context)
-        loop = step(order, store=get_store(), now=settings.now())
-        return way_out(context, loop) if loop else None
+        settings, store = get_settings(), get_store()
+        if started_by_clock(context):
+            orders = due_orders(store, settings.use_cases, context["dag_run"].run_id, settings.now())
+        else:
+            orders = [receive_order(Role.MONITORING, context)]
+        found = (step(order, store=store, now=settings.now()) for order in orders)
+        return way_out(context, *(loop for loop in found if loop))
 
     check() >> ways_out(Role.MONITORING, None, ["check"])

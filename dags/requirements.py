@@ -12,41 +12,60 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.common.assets import timetable
 from dags.common.defaults import DAG_DEFAULTS, manual_form
-from dags.common.handover_tasks import order_of, push, receive_order, way_out, ways_out
+from dags.common.handover_tasks import (
+    order_of,
+    push_order,
+    receive_order,
+    started_by_clock,
+    way_out,
+    ways_out,
+)
 from include.kreislauf.handovers import Role, Stage
 from include.kreislauf.settings import get_settings
 
 APPROVE, REJECT = "Approve", "Reject"
 
+
+def changed_form(store: Any, settings: Any) -> Any:
+    """What a person would have filled in for the next contract that changed; skips the run when none has."""
+    from include.kreislauf.feedback.receipt import Form
+    from include.kreislauf.feedback.sign_off import changed_contract
+
+    contract = changed_contract(store, settings.use_cases)
+    if contract is None:
+        raise AirflowSkipException("no contract has changed")
+    return Form(use_case=contract.name, reason="the contract has changed", by="kreislauf")
+
+
 with DAG(
     Role.REQUIREMENTS,
     doc_md=__doc__,
-    schedule=timetable(Role.REQUIREMENTS),
+    schedule=timetable(Role.REQUIREMENTS, get_settings().requirements_schedule),
     params=manual_form(),
     **DAG_DEFAULTS,
 ) as dag:
 
     @task.branch
-    def review_contract(**context: Any) -> str:
+    def review_contract(**context: Any) -> list[str]:
         """Load, validate and record the contract; go on, or ask a person."""
-        from airflow.sdk.exceptions import AirflowFailException
-
         from include.kreislauf.errors import ContractError
         from include.kreislauf.feedback.sign_off import review
         from include.kreislauf.store.database import get_store
 
-        order = receive_order(Role.REQUIREMENTS, context)
-        settings = get_settings()
+        settings, store = get_settings(), get_store()
+        form = changed_form(store, settings) if started_by_clock(context) else None
+        order = receive_order(Role.REQUIREMENTS, context, form)
         try:
-            found = review(get_store(), order, settings, settings.now())
+            found = review(store, order, settings, settings.now())
         except ContractError as error:
             raise AirflowFailException(error.text) from error
-        push(context, "order", found.order)
+        push_order(context, found.order)
         context["ti"].xcom_push(key="question", value=found.question)
-        return "ask_a_person" if found.needs_person else "sign_contract"
+        return ["ask_a_person" if found.needs_person else "sign_contract"]
 
     ask_a_person = HITLOperator(
         task_id="ask_a_person",
@@ -75,7 +94,7 @@ with DAG(
         return "sign_contract" if goes_on else None
 
     @task.branch(trigger_rule="none_failed_min_one_success")
-    def sign_contract(**context: Any) -> str:
+    def sign_contract(**context: Any) -> list[str]:
         """Make the handover of the signed contract."""
         from include.kreislauf.feedback import sign_off
         from include.kreislauf.store.database import get_store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from typing import Any
 
 from airflow.sdk import Asset, PartitionedAssetTimetable
 from airflow.sdk.definitions.asset import BaseAsset
@@ -42,6 +43,12 @@ def assets_starting(role: Role) -> BaseAsset:
     return functools.reduce(operator.or_, assets)
 
 
-def timetable(role: Role) -> PartitionedAssetTimetable:
-    """One run of a role's DAG per cycle, whichever asset started it."""
+def timetable(role: Role, cron: str = "") -> Any:
+    """One run of a role's DAG per cycle, whichever asset started it; and one per tick of ``cron``, where given."""
+    if cron:
+        from dags.common.timetables import (
+            CyclesOrClockTimetable,
+        )  # imports Airflow's core: only where it is needed
+
+        return CyclesOrClockTimetable(assets=assets_starting(role), cron=cron)
     return PartitionedAssetTimetable(assets=assets_starting(role))

@@ -19,13 +19,19 @@ from include.kreislauf.settings import get_settings
 
 ORDER = "order"
 MESSAGE = "message"
+BUNDLE = "messages"
 HAND_OVER = "hand_over"
 # A way out has several disciplines upstream, of which only the last one that ran chose it.
 CHOSEN = "none_failed_min_one_success"
 
 
-def receive_order(role: Role, context: Any) -> WorkOrder:
-    """The work order of this run; pushed for the tasks that follow. Skips the run when there is nothing to do."""
+def receive_order(role: Role, context: Any, form: Any = None) -> WorkOrder:
+    """The work order of this run; pushed for the tasks that follow. Skips the run when there is nothing to do.
+
+    Parameters
+    ----------
+    form: what stands in for the form of a manual run, when the clock started this one.
+    """
     from include.kreislauf.feedback.receipt import Incoming, Refused, receive
     from include.kreislauf.store.database import get_store
 
@@ -36,23 +42,24 @@ def receive_order(role: Role, context: Any) -> WorkOrder:
         incoming = Incoming(
             role=role,
             run_id=dag_run.run_id,
-            partition_key=dag_run.partition_key,
+            partition_key=None if form else dag_run.partition_key,  # a tick's key is no cycle's
             received=received,
-            form=None if received else manual_form_of(context),
+            form=form or (None if received else manual_form_of(context)),
         )
         order = receive(get_store(), incoming, settings.now(), wall_clock=settings.clock == "wall")
     except Refused as refusal:
         raise AirflowSkipException(refusal.text) from refusal
     except (ContractError, HandoverError) as error:
         raise AirflowFailException(error.text) from error
-    push(context, ORDER, order)
+    push_order(context, order)
     return order
 
 
 def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
     """The handovers and loops that started this run, validated; none for a manual run."""
     events = context.get("triggering_asset_events") or {}
-    return tuple(parse_message(dict(event.extra or {})) for of_asset in events.values() for event in of_asset)
+    key = context["dag_run"].partition_key
+    return tuple(unbundle(dict(event.extra or {}), key) for of_asset in events.values() for event in of_asset)
 
 
 def manual_form_of(context: Any) -> Any:
@@ -73,14 +80,19 @@ def manual_form_of(context: Any) -> Any:
                             next_step="trigger the DAG again and fill in the fields named") from error  # fmt: skip
 
 
+def started_by_clock(context: Any) -> bool:
+    """Whether this run belongs to no cycle: a tick of the DAG's schedule."""
+    return str(context["dag_run"].run_type).rpartition(".")[2].lower() == "scheduled"
+
+
 def order_of(context: Any, task_id: str) -> WorkOrder:
     """The order that an earlier task of this run pushed."""
     return WorkOrder.model_validate(context["ti"].xcom_pull(task_ids=task_id, key=ORDER))
 
 
-def push(context: Any, key: str, model: WorkOrder | Handover | Loop) -> None:
-    """Give a model to the tasks that follow."""
-    context["ti"].xcom_push(key=key, value=model.model_dump(mode="json"))
+def push_order(context: Any, order: WorkOrder) -> None:
+    """Give an order to the tasks that follow."""
+    context["ti"].xcom_push(key=ORDER, value=order.model_dump(mode="json"))
 
 
 def perform_step(stage: Stage, step: Callable[..., Any], order: WorkOrder) -> Handover | Loop:
@@ -92,9 +104,13 @@ def perform_step(stage: Stage, step: Callable[..., Any], order: WorkOrder) -> Ha
     return perform(stage, step, order, store=get_store(), settings=settings, now=settings.now())
 
 
-def way_out(context: Any, message: Handover | Loop) -> str:
-    """Push the message that leaves this DAG; returns the task that emits it."""
-    push(context, MESSAGE, message)
+def way_out(context: Any, *messages: Handover | Loop) -> list[str]:
+    """Push the messages that leave this DAG; returns the tasks that emit them."""
+    context["ti"].xcom_push(key=MESSAGE, value=[to_extra(message) for message in messages])
+    return sorted({_way_of(message) for message in messages})
+
+
+def _way_of(message: Handover | Loop) -> str:
     return raise_task_id(message.edge.received_by) if isinstance(message, Loop) else HAND_OVER
 
 
@@ -122,13 +138,27 @@ def ways_out(role: Role, stage: Stage | None, deciders: list[str]) -> list[Any]:
 
 def _emitter(task_id: str, asset: Any, deciders: list[str]) -> Any:
     @task(task_id=task_id, outlets=[asset], trigger_rule=CHOSEN)
-    def emit(**context: Any) -> str:
-        """Emit the asset event that starts the next role, under the key of the message's cycle."""
+    def emit(**context: Any) -> list[str]:
+        """Emit the asset event that starts the next role, under the key of each message's cycle."""
         found = (context["ti"].xcom_pull(task_ids=decider, key=MESSAGE) for decider in deciders)
-        message = parse_message(next(extra for extra in found if extra))
+        chosen = [parse_message(extra) for extra in next(extras for extras in found if extras)]
+        own = [message for message in chosen if task_id == _way_of(message)]
         event = context["outlet_events"][asset]
-        event.extra = to_extra(message)
-        event.add_partitions([message.key])
-        return message.id
+        event.extra = bundle(own)
+        event.add_partitions([message.key for message in own])
+        return [message.id for message in own]
 
     return emit()
+
+
+def bundle(messages: list[Handover | Loop]) -> dict[str, Any]:
+    """The ``extra`` of an event. Airflow gives all keys of one event the same: several messages go by their key."""
+    if len(messages) == 1:
+        return to_extra(messages[0])
+    return {BUNDLE: {message.key: to_extra(message) for message in messages}}
+
+
+def unbundle(extra: dict[str, Any], partition_key: str | None) -> Handover | Loop:
+    """The message of an event that is meant for a run with this key."""
+    messages = extra.get(BUNDLE)
+    return parse_message(messages.get(partition_key, {}) if messages else extra)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk.definitions.asset import BaseAsset
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.simple import PartitionedAssetTimetable
 from airflow.timetables.trigger import CronPartitionTimetable
@@ -31,7 +30,9 @@ class CyclesOrClockTimetable(PartitionedAssetTimetable):
     def __init__(self, *, assets: Any, cron: str) -> None:
         super().__init__(assets=assets)
         self._cron = cron
-        self._clock = CronPartitionTimetable(cron, timezone="UTC", key_format=f"{DUE_PREFIX}%Y-%m-%dT%H:%M:%SZ")
+        self._clock = CronPartitionTimetable(
+            cron, timezone="UTC", key_format=f"{DUE_PREFIX}%Y-%m-%dT%H:%M:%SZ"
+        )
         self.can_be_scheduled = True
         self.periodic = True
         self.description = f"Triggered by assets, and {cron}"
@@ -66,13 +67,12 @@ class CyclesOrClockTimetable(PartitionedAssetTimetable):
         self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
     ) -> str:
         """Ids of ticks and of other runs, each as their own timetable makes them."""
-        maker = self._clock if run_type == DagRunType.SCHEDULED else super()
-        run_id: str = maker.generate_run_id(
-            run_type=run_type, run_after=run_after, data_interval=data_interval, **extra
-        )
-        return run_id
-
-
-def cycles_or_clock(assets: BaseAsset, cron: str) -> CyclesOrClockTimetable:
-    """The timetable for a condition of assets and a cron expression."""
-    return CyclesOrClockTimetable(assets=assets, cron=cron)
+        facts: dict[str, Any] = {
+            "run_type": run_type,
+            "run_after": run_after,
+            "data_interval": data_interval,
+            **extra,
+        }
+        if run_type == DagRunType.SCHEDULED:
+            return self._clock.generate_run_id(**facts)
+        return super().generate_run_id(**facts)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -76,6 +77,15 @@ class Driver:
             text=True,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdout is not None
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
     def wait_for(self, line: str) -> None:
         """Read the driver's output up to a line."""
         assert self.process.stdout is not None
@@ -102,11 +112,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
     """A stack on a home whose earlier owner was killed while its processes went on."""
     home = tmp_path_factory.mktemp("killed")
-    driver = Driver(home, bundle)
-    driver.wait_for("Starting dag-processor")
-    leftover = driver.stack_id
-    driver.process.kill()
-    driver.process.wait()
+    with Driver(home, bundle) as driver:
+        driver.wait_for("Starting dag-processor")
+        leftover = driver.stack_id
+        driver.process.kill()
     assert marked_pids(leftover), "the driver's processes ended with it: nothing to find"
     lines: list[str] = []
     with EmbeddedStack(home, bundle, with_service=False, start_timeout=START, say=lines.append) as restarted:
@@ -117,12 +126,11 @@ def stack(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Em
 
 
 def test_sigterm_of_the_owner_ends_every_process(bundle: Path, tmp_path: Path) -> None:
-    driver = Driver(tmp_path, bundle)
-    driver.wait_for("UP")
-    stack_id = driver.stack_id
-    assert len(marked_pids(stack_id)) >= 3
-    driver.process.send_signal(signal.SIGTERM)
-    assert driver.process.wait(timeout=30) == 128 + signal.SIGTERM
+    with Driver(tmp_path, bundle) as driver:
+        driver.wait_for("UP")
+        stack_id = driver.stack_id
+        assert len(marked_pids(stack_id)) >= 3
+    assert driver.process.returncode == 128 + signal.SIGTERM
     assert marked_pids(stack_id) == []
     assert not (tmp_path / "stack.json").exists()
 

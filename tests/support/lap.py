@@ -47,7 +47,9 @@ class Lap:
 
     def event(self, message: Handover | Loop) -> list[Handover | Loop]:
         """An event that arrives (again), and all that follows from it."""
-        return self._follow(self.run(Incoming(receiver(message), f"event-{next(self._numbers)}", message.key, (message,))))
+        return self._follow(
+            self.run(Incoming(receiver(message), f"event-{next(self._numbers)}", message.key, (message,)))
+        )
 
     def run(self, incoming: Incoming) -> Handover | Loop | None:
         """One DAG run; returns the message that leaves it."""
@@ -63,7 +65,9 @@ class Lap:
         if incoming.role is Role.MONITORING:
             return monitor.check(order, store=self.store, now=now)
         for stage, step in STEPS[incoming.role]:
-            message = perform(stage, step, order, store=self.store, settings=self.settings, now=datetime.now(UTC))
+            message = perform(
+                stage, step, order, store=self.store, settings=self.settings, now=datetime.now(UTC)
+            )
             if isinstance(message, Loop):
                 return message
             order = order.model_copy(update={"inputs": {**order.inputs, stage: message.output}})
@@ -94,7 +98,9 @@ class Lap:
         rows = []
         for one in asked:
             known = one.entity in release.snapshot
-            value = float(release.predict([one.features or release.snapshot[one.entity]])[0]) if known else None
+            value = (
+                float(release.predict([one.features or release.snapshot[one.entity]])[0]) if known else None
+            )
             rows.append({"id": str(uuid.uuid4()), "use_case": use_case, "release": release.version, "entity": one.entity,
                          "known": known, "value": value, "period": period, "as_of": now, "created_at": datetime.now(UTC)})  # fmt: skip
         with self.store.write() as db:

@@ -92,8 +92,8 @@ class Client:
             {**asdict(one), "period": one.period.isoformat(), "observed_at": now.isoformat()}
             for one in reports
         ]
-        if rows:
-            self._post("reports", {"reports": rows})
+        for start in range(0, len(rows), BATCH):
+            self._post("reports", {"reports": rows[start : start + BATCH]})
 
     def close(self) -> None:
         """Close the connections."""

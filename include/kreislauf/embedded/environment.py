@@ -77,7 +77,7 @@ def write_private(path: Path, text: str) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -79,7 +79,7 @@ class Component:
         log_dir.mkdir(parents=True, exist_ok=True)
         log_path = log_dir / f"{name}.log"
         with suppress(FileNotFoundError):
-            os.replace(log_path, log_path.with_suffix(".log.1"))
+            log_path.replace(log_path.with_suffix(".log.1"))
         with log_path.open("wb") as log:
             popen = subprocess.Popen(
                 list(argv),

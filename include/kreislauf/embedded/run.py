@@ -173,7 +173,7 @@ def _environment(home: Path, world: World) -> dict[str, str]:
 def _stay(stack: EmbeddedStack, wait: bool, say: Callable[[str], None]) -> None:
     if wait:
         say(
-            f"\nThe stack stays up until Ctrl-C. Airflow UI: {stack.airflow_url}  service: {stack.service_url}/docs"
+            f"\nThe stack stays up until Ctrl-C. Airflow UI: {stack.airflow_url}  service: {stack.service_url}/openapi.json"
         )
         stack.watch()
 

@@ -25,7 +25,7 @@ def stop_on_signals(stack: Stoppable) -> Iterator[None]:
     while the stack is being stopped is ignored, because the stop is already bounded in time.
     """
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def leave(number: int, _frame: FrameType | None) -> None:
         if not stack.stopping:
             raise SystemExit(128 + number)
 

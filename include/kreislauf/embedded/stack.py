@@ -61,7 +61,7 @@ class EmbeddedStack:
         with_service: bool = True,
         with_triggerer: bool = False,
         start_timeout: float = 120.0,
-        say: Callable[[str], None] = lambda line: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home = home.resolve()
         self.root = root.resolve()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from include.kreislauf.feedback.ledger import close_ripe_loops
 from include.kreislauf.feedback.work import contract_of
-from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, WorkOrder
+from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, WorkOrder
 from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, novelty
 from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
-from include.kreislauf.store import cycles, live, messages, observations
+from include.kreislauf.requirements.loading import load_all
+from include.kreislauf.store import contracts, cycles, live, messages, observations
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
@@ -28,6 +30,25 @@ class Finding:
 
     metric: BusinessMetric
     judgement: Judgement
+
+
+def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> list[WorkOrder]:
+    """One order per use case with a live release and a usable contract: a pass that the clock started."""
+    known, _ = load_all(use_cases)
+    with store.read() as db:
+        found = [
+            (live.find_release(db, one.use_case, one.version), one.use_case)
+            for one in live.live_use_cases(db)
+        ]
+        signed = {name: contracts.signed_contract(db, name) for name in known}
+    return [
+        WorkOrder(
+            use_case=name, cycle_id=release.cycle_id, contract_hash=contract.hash, as_of=now, run_id=run_id,
+            started_by="schedule", reason="a check is due", inputs={Stage.DEPLOYMENT: str(release.version)},
+        )
+        for release, name in found
+        if release and (contract := signed.get(name))
+    ]  # fmt: skip
 
 
 def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:
@@ -120,15 +141,25 @@ def _diagnose(
     """Where the work goes. This first form knows one cause beside the default: loops that did not help."""
     if forced:
         return forced, Reason.RETRIGGERED, f"{order.by}: {order.reason}"
-    closed = messages.loops_of(db, order.use_case, states=("closed",))[-LOOPS_WITHOUT_HELP:]
     text = f"{finding.metric.name}: {finding.judgement.text}"
-    if len(closed) == LOOPS_WITHOUT_HELP and not any(row.helped for row in closed):
+    if (spent := _loops_without_help(db, order.use_case)) >= LOOPS_WITHOUT_HELP:
         return (
             Edge.MONITORING_TO_REQUIREMENTS,
             Reason.LOOPS_DID_NOT_HELP,
-            f"{len(closed)} loops did not help; {text}",
+            f"{spent} loops did not help; {text}",
         )
     return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL, text
+
+
+def _loops_without_help(db: Connection, use_case: str) -> int:
+    """Closed loops in a row, newest first, that did not help; a person who was asked since begins a new count."""
+    count = 0
+    opening = tuple(edge for edge in Edge if edge.opens_cycle)
+    for row in reversed(messages.loops_of(db, use_case, states=("accepted", "closed"), edges=opening)):
+        if row.helped or row.loop.edge is Edge.MONITORING_TO_REQUIREMENTS:
+            break
+        count += row.helped is False
+    return count
 
 
 def _evidence(finding: Finding, rows: list[Any]) -> tuple[Evidence, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from include.kreislauf.handovers import Handover, Stage, WorkOrder
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.requirements.loading import contract_path, load_all, load_contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, messages
 from include.kreislauf.store.contracts import SignOff
@@ -28,6 +29,13 @@ class Review:
     def needs_person(self) -> bool:
         """Whether a person must answer before the cycle goes on."""
         return bool(self.question)
+
+
+def changed_contract(store: Store, use_cases: Path) -> Contract | None:
+    """The first contract, by name, whose present version the workflow has not seen; broken ones are passed over."""
+    found, _ = load_all(use_cases)
+    with store.read() as db:
+        return next((one for one in found.values() if not contracts.is_known(db, one.name, one.hash)), None)
 
 
 def review(store: Store, order: WorkOrder, settings: Settings, now: datetime) -> Review:

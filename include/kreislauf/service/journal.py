@@ -30,7 +30,7 @@ from include.kreislauf.service.schemas import (
 )
 from include.kreislauf.store import contracts, observations
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.schema import predictions, releases, reports
+from include.kreislauf.store.schema import predictions, releases
 
 PATIENCE_SECONDS = 5.0
 POSTGRESQL_WRITERS = 8
@@ -105,7 +105,8 @@ class Journal:
         results = []
         with self._write() as db:
             for one in sent:
-                answer = _save_report(db, use_case, one, now) if one.release in known else "unknown"
+                row = {**one.model_dump(), "use_case": use_case, "created_at": now}
+                answer = observations.save_report(db, row) if one.release in known else "unknown"
                 results.append(ReportResult(id=one.id, result=answer, reason=_REPORT_REASONS.get(answer)))
         for name, count in Counter(one.result for one in results).items():
             self._metrics.reports.labels(use_case, name).inc(count)
@@ -158,16 +159,6 @@ _REPORT_REASONS = {
     "conflict": "another report is stored under this id; the first one stands",
     "unknown": "this use case has no such release",
 }
-
-
-def _save_report(db: Connection, use_case: str, one: Report, now: datetime) -> Answer:
-    row: dict[str, Any] = {**one.model_dump(), "use_case": use_case, "created_at": now}
-    answer = observations.save_report(db, row)
-    if answer != "duplicate":
-        return answer
-    # The same id and value may still be about something else, which would be lost without a word.
-    same = [reports.c[name] == row[name] for name in ("id", "use_case", "metric", "release", "period")]
-    return "duplicate" if db.scalar(select(reports.c.id).where(*same)) else "conflict"
 
 
 def _wait_less(connection: Any, _record: Any, _proxy: Any) -> None:

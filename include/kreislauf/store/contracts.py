@@ -41,6 +41,12 @@ def record_sign_off(
     )  # fmt: skip
 
 
+def is_known(db: Connection, use_case: str, contract_hash: str) -> bool:
+    """Whether the workflow has seen this very version."""
+    where = (contracts.c.use_case == use_case, contracts.c.hash == contract_hash)
+    return db.scalar(select(contracts.c.hash).where(*where)) is not None
+
+
 def is_signed(db: Connection, use_case: str, contract_hash: str) -> bool:
     """Whether this very version is signed."""
     where = (contracts.c.use_case == use_case, contracts.c.hash == contract_hash)

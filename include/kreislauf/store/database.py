@@ -107,7 +107,11 @@ def insert_once(db: Connection, table: Table, values: dict[str, Any]) -> bool:
     make = dialects.get(db.dialect.name)
     if make is None:
         raise StoreError(f"database {db.dialect.name!r} is not supported", allowed=dialects)
-    return bool(db.execute(make(table).values(**values).on_conflict_do_nothing()).rowcount)
+    # Without preserve_rowcount psycopg answers -1: every duplicate would count as inserted.
+    statement = (
+        make(table).values(**values).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    )
+    return db.execute(statement).rowcount == 1
 
 
 def insert_rows(db: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -52,14 +52,16 @@ def save_outcome(
 
 
 def save_report(db: Connection, row: dict[str, Any]) -> OutcomeAnswer:
-    """Log a metric that its users reported; ``id`` makes it idempotent."""
+    """Log a metric that its users reported; ``id`` makes it idempotent within its use case.
+
+    The same id about something else is a conflict: taken for a duplicate it would be lost without a word.
+    """
     if insert_once(db, reports, row):
         return "stored"
-    return (
-        "duplicate"
-        if db.scalar(select(reports.c.value).where(reports.c.id == row["id"])) == row["value"]
-        else "conflict"
-    )
+    same = [
+        reports.c[name] == row[name] for name in ("use_case", "id", "metric", "release", "period", "value")
+    ]
+    return "duplicate" if db.scalar(select(reports.c.id).where(*same)) else "conflict"
 
 
 def observed(db: Connection, use_case: str, until: datetime, *, release: int | None = None) -> list[Row[Any]]:

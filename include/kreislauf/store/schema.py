@@ -189,8 +189,8 @@ outcomes = Table(
 
 reports = Table(
     "reports", metadata,
+    Column("use_case", String(64), primary_key=True),
     Column("id", String(128), primary_key=True),
-    Column("use_case", String(64), nullable=False),
     Column("metric", String(64), nullable=False),
     Column("release", Integer, nullable=False),
     Column("value", Float, nullable=False),

@@ -1,0 +1,125 @@
+"""What the overview of a use case is made of: frozen models, served as JSON by the workflow page."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime
+
+from include.kreislauf.feedback.standing import Place
+from include.kreislauf.handovers import Frozen
+
+
+class UseCase(Frozen):
+    """A use case to choose; ``problem`` says why its contract cannot be used."""
+
+    name: str
+    title: str = ""
+    problem: str = ""
+
+
+class SignOff(Frozen):
+    """Who decided on the contract; empty: nobody yet."""
+
+    contract: str
+    decision: str = ""
+    by: str = ""
+    how: str = ""
+
+
+class Change(Frozen):
+    """The business metric before and after a cycle, from the loop that opened it."""
+
+    metric: str
+    unit: str
+    before: float | None
+    after: float | None
+    low: float | None
+    high: float | None
+    helped: bool | None
+
+
+class CycleLine(Frozen):
+    """One pass around the ring."""
+
+    cycle_id: str
+    started_by: str
+    reason: str
+    state: str
+    note: str
+    as_of: AwareDatetime
+    opened_at: AwareDatetime
+    release: int | None
+    change: Change | None
+
+
+class Fired(Frozen):
+    """A loop of the ring, with how often it fired in the newest cycles and why it did so last."""
+
+    edge: str
+    raised_by: str
+    received_by: str
+    times: int
+    refused: int
+    cycle_id: str
+    reason: str
+    text: str
+    opened_current: bool
+
+
+class LiveRelease(Frozen):
+    """What the service answers with."""
+
+    version: int
+    cycle_id: str
+    since: AwareDatetime
+    promoted_at: AwareDatetime
+    reason: str
+    family: str
+    mae_gain: float | None
+
+
+class Promotion(Frozen):
+    """A change of the live release."""
+
+    version: int
+    previous: int | None
+    as_of: AwareDatetime
+    reason: str
+
+
+class Point(Frozen):
+    """A verdict on one release at one time."""
+
+    as_of: AwareDatetime
+    release: int
+    verdict: str
+    value: float | None
+    low: float | None
+    high: float | None
+    threshold: float
+    text: str
+
+
+class MetricHistory(Frozen):
+    """A business metric of the contract with its verdicts, oldest first."""
+
+    name: str
+    unit: str
+    threshold: float | None
+    points: tuple[Point, ...]
+
+
+class Overview(Frozen):
+    """Everything the workflow page shows of one use case; cycles newest first, promotions oldest first."""
+
+    use_case: UseCase
+    purpose: str
+    owner: str
+    sign_off: SignOff | None
+    current: CycleLine | None
+    places: tuple[Place, ...]
+    fired: tuple[Fired, ...]
+    fired_cycles: int
+    live: LiveRelease | None
+    promotions: tuple[Promotion, ...]
+    metrics: tuple[MetricHistory, ...]
+    cycles: tuple[CycleLine, ...]

@@ -1,0 +1,106 @@
+"""Where the ring stands: which cycle is the current one, and which of the seven disciplines has the work."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from include.kreislauf.handovers import TAKES, Edge, Frozen, Role, Stage
+from include.kreislauf.store import cycles
+from include.kreislauf.store.cycles import Cycle, State
+from include.kreislauf.store.schema import handovers
+
+ORDER = tuple(Stage)
+ROLE_OF: dict[Stage, Role] = {
+    Stage.REQUIREMENTS: Role.REQUIREMENTS,
+    Stage.COLLECTION: Role.DATA_ENGINEERING,
+    Stage.PREPARATION: Role.DATA_SCIENCE,
+    Stage.TRAINING: Role.DATA_SCIENCE,
+    Stage.EVALUATION: Role.DATA_SCIENCE,
+    Stage.DEPLOYMENT: Role.MLOPS,
+    Stage.MONITORING: Role.MONITORING,
+}
+"""Whose discipline each is."""
+
+
+class Place(Frozen):
+    """One discipline of the ring, as the current cycle sees it."""
+
+    stage: Stage
+    role: Role
+    state: Literal["done", "here", "open"]
+    attempt: int | None
+
+
+def current_cycle(
+    db: Connection, use_case: str, shown: list[Cycle], live_cycle_id: str | None
+) -> Cycle | None:
+    """The cycle people ask about: the one at work, else one that waits, failed last, or is live.
+
+    Parameters
+    ----------
+    shown: the newest cycles, newest first.
+    live_cycle_id: the cycle that made the live release.
+    """
+    if at_work := cycles.in_state(db, use_case, State.ACTIVE) or cycles.in_state(db, use_case, State.WAITING):
+        return at_work[0]
+    if shown and shown[0].state in (State.PROPOSED, State.FAILED):
+        return shown[0]
+    live = cycles.find(db, use_case, live_cycle_id) if live_cycle_id else None
+    return live or (shown[0] if shown else None)
+
+
+def places(db: Connection, cycle: Cycle | None, raised: list[Row[Any]]) -> tuple[Place, ...]:
+    """The seven disciplines with what the cycle has done, where it is, and what is open.
+
+    Parameters
+    ----------
+    raised: loops, those of the cycle among them.
+    """
+    if cycle is None:
+        return tuple(Place(stage=stage, role=ROLE_OF[stage], state="open", attempt=None) for stage in ORDER)
+    where = (handovers.c.use_case == cycle.use_case, handovers.c.cycle_id == cycle.cycle_id)
+    rows = db.execute(
+        select(handovers.c.stage, handovers.c.attempt).where(*where).order_by(handovers.c.attempt)
+    )
+    attempts: dict[Stage, int] = {Stage(row.stage): row.attempt for row in rows}
+    here = _here(cycle, attempts, [row for row in raised if row.cycle_id == cycle.cycle_id])
+    found = []
+    for stage in ORDER:
+        done = stage in attempts and ORDER.index(stage) < ORDER.index(here)
+        state: Literal["done", "here", "open"] = "here" if stage is here else "done" if done else "open"
+        found.append(Place(stage=stage, role=ROLE_OF[stage], state=state, attempt=attempts.get(stage)))
+    return tuple(found)
+
+
+def _here(cycle: Cycle, attempts: dict[Stage, int], own: list[Row[Any]]) -> Stage:
+    """The discipline that has the work.
+
+    Within one attempt the loop that asked for it comes first, then the handovers in the order of the ring: the newest
+    of them says where the work is, without a look at any clock.
+    """
+    if cycle.state is State.WAITING:
+        return Stage.REQUIREMENTS
+    if cycle.state is State.LIVE:
+        return Stage.MONITORING
+    steps = [((attempt, 1 + ORDER.index(stage)), _after(stage)) for stage, attempt in attempts.items()]
+    steps += [((int(row.body.get("attempt", 1)), 0), _taken_up(row)) for row in own if row.state != "refused"]
+    if steps:
+        return max(steps, key=lambda step: step[0])[1]
+    receiver = next((role for role in Role if cycle.started_by.endswith(role)), Role.REQUIREMENTS)
+    return _first_of(receiver)
+
+
+def _after(stage: Stage) -> Stage:
+    return ORDER[min(ORDER.index(stage) + 1, len(ORDER) - 1)]
+
+
+def _taken_up(loop: Row[Any]) -> Stage:
+    step = loop.body.get("step")
+    return Stage(step) if step else _first_of(Edge(loop.edge).received_by)
+
+
+def _first_of(role: Role) -> Stage:
+    """The discipline with which a role begins."""
+    return _after(TAKES[role]) if role in TAKES else Stage.REQUIREMENTS
