@@ -10,6 +10,7 @@ from airflow.sdk import Asset, PartitionedAssetTimetable
 from airflow.sdk.definitions.asset import BaseAsset
 
 from include.kreislauf.handovers import TAKES, Edge, Role, Stage
+from include.kreislauf.settings import get_settings
 
 HANDOVER_ASSETS: dict[Stage, Asset] = {
     Stage.REQUIREMENTS: Asset("signed_contract", uri="kreislauf://signed_contract", group="handover"),
@@ -45,7 +46,7 @@ def assets_starting(role: Role) -> BaseAsset:
 
 def timetable(role: Role, cron: str = "") -> Any:
     """One run of a role's DAG per cycle, whichever asset started it; and one per tick of ``cron``, where given."""
-    if cron:
+    if cron and get_settings().clock == "wall":
         from dags.common.timetables import (
             CyclesOrClockTimetable,
         )  # imports Airflow's core: only where it is needed

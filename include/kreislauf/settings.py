@@ -41,10 +41,10 @@ class Settings(BaseSettings):
         "wall", description="given: time comes only with requests and events (replay, simulation)."
     )
     monitoring_schedule: str = Field(
-        "0 * * * *", description="Cron expression of the due check; empty: none."
+        "0 * * * *", description="Cron expression (UTC) of the due check; empty, or clock given: none."
     )
     requirements_schedule: str = Field(
-        "*/10 * * * *", description="Cron expression of the look for contracts."
+        "*/10 * * * *", description="Cron expression (UTC) of the look for changed contracts; likewise."
     )
     code_version: str = Field(
         "", description="Commit of the code, set by the image build; default: the package's."

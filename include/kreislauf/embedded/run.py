@@ -166,8 +166,7 @@ def _prepare_home(home: Path, options: RunOptions, say: Callable[[str], None]) -
 def _environment(home: Path, world: World) -> dict[str, str]:
     return {"KREISLAUF_HOME": str(home), "KREISLAUF_DATA": world.data, "KREISLAUF_CLOCK": "given",
             # two tasks at once on two cores: more threads in each only wait for each other
-            "OMP_NUM_THREADS": "1",
-            "KREISLAUF_MONITORING_SCHEDULE": "", "KREISLAUF_REQUIREMENTS_SCHEDULE": ""}  # fmt: skip
+            "OMP_NUM_THREADS": "1"}  # fmt: skip
 
 
 def _stay(stack: EmbeddedStack, wait: bool, say: Callable[[str], None]) -> None:
