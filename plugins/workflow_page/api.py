@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response, status
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from include.kreislauf.errors import ContractError, KreislaufError, StoreError
@@ -69,10 +69,9 @@ def show_use_case(name: str) -> Overview:
 
 def _problem(_request: Request, error: Exception) -> Response:
     """An error of the domain as an answer that says what is wrong and what to do."""
-    codes = {StoreError: status.HTTP_503_SERVICE_UNAVAILABLE, ContractError: status.HTTP_404_NOT_FOUND}
-    code = codes.get(type(error), status.HTTP_500_INTERNAL_SERVER_ERROR)
+    codes: dict[type[Exception], int] = {StoreError: 503, ContractError: 404}
     parts = {name: getattr(error, name, "") for name in ("what", "where", "allowed", "next_step")}
-    return JSONResponse(parts, code)
+    return JSONResponse(parts, codes.get(type(error), 500))
 
 
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -26,7 +26,7 @@ from include.kreislauf.feedback.overview_models import (
     SignOff,
     UseCase,
 )
-from include.kreislauf.feedback.standing import current_cycle, places
+from include.kreislauf.feedback.standing import current_cycle, standing
 from include.kreislauf.handovers import Edge
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_all, load_contract
@@ -94,7 +94,7 @@ def _assemble(
         purpose=known.purpose if known else "", owner=known.owner if known else "",
         sign_off=_sign_off(db, known) if known else None,
         current=lines[current.cycle_id] if current else None,
-        places=places(db, current, raised), fired=_fired(raised, shown[:FIRED_CYCLES], current),
+        standing=standing(db, current, raised), fired=_fired(raised, shown[:FIRED_CYCLES], current),
         fired_cycles=FIRED_CYCLES, live=_live(release, changes), promotions=tuple(_promotion(row) for row in changes),
         metrics=_metrics(db, name, known), cycles=tuple(lines[cycle.cycle_id] for cycle in shown),
     )  # fmt: skip
@@ -165,16 +165,16 @@ def _change(loop: Row[Any] | None) -> Change | None:
 
 def _fired(raised: list[Row[Any]], newest: list[Cycle], current: Cycle | None) -> tuple[Fired, ...]:
     ids = {cycle.cycle_id for cycle in newest}
-    by_edge: dict[str, list[Row[Any]]] = {}
+    own = current.cycle_id if current else None
+    by_edge: dict[Edge, list[Row[Any]]] = {}
     for row in raised:
         if row.cycle_id in ids:
-            by_edge.setdefault(row.edge, []).append(row)
+            by_edge.setdefault(Edge(row.edge), []).append(row)
     return tuple(
         Fired(
-            edge=edge, raised_by=Edge(edge).raised_by, received_by=Edge(edge).received_by, times=len(rows),
+            edge=edge, raised_by=edge.raised_by, received_by=edge.received_by, times=len(rows),
             refused=sum(row.state == "refused" for row in rows), cycle_id=rows[0].cycle_id, reason=rows[0].reason,
-            text=rows[0].body.get("text", ""),
-            opened_current=bool(current) and Edge(edge).opens_cycle and any(r.cycle_id == current.cycle_id for r in rows),
+            text=rows[0].body.get("text", ""), in_current=any(row.cycle_id == own for row in rows),
         )
         for edge, rows in by_edge.items()
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime
 
-from include.kreislauf.feedback.standing import Place
+from include.kreislauf.feedback.standing import Standing
 from include.kreislauf.handovers import Frozen
 
 
@@ -52,7 +52,7 @@ class CycleLine(Frozen):
 
 
 class Fired(Frozen):
-    """A loop of the ring, with how often it fired in the newest cycles and why it did so last."""
+    """A loop that fired in the newest cycles: how often, and where and why it did so last."""
 
     edge: str
     raised_by: str
@@ -62,7 +62,7 @@ class Fired(Frozen):
     cycle_id: str
     reason: str
     text: str
-    opened_current: bool
+    in_current: bool
 
 
 class LiveRelease(Frozen):
@@ -116,7 +116,7 @@ class Overview(Frozen):
     owner: str
     sign_off: SignOff | None
     current: CycleLine | None
-    places: tuple[Place, ...]
+    standing: Standing
     fired: tuple[Fired, ...]
     fired_cycles: int
     live: LiveRelease | None

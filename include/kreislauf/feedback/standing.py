@@ -30,7 +30,13 @@ class Place(Frozen):
     stage: Stage
     role: Role
     state: Literal["done", "here", "open"]
-    attempt: int | None
+
+
+class Standing(Frozen):
+    """The seven disciplines in the order of the ring, and the attempt that the current cycle is at."""
+
+    places: tuple[Place, ...]
+    attempt: int
 
 
 def current_cycle(
@@ -51,45 +57,40 @@ def current_cycle(
     return live or (shown[0] if shown else None)
 
 
-def places(db: Connection, cycle: Cycle | None, raised: list[Row[Any]]) -> tuple[Place, ...]:
-    """The seven disciplines with what the cycle has done, where it is, and what is open.
+def standing(db: Connection, cycle: Cycle | None, raised: list[Row[Any]]) -> Standing:
+    """What the cycle has done, where it is, and what is open.
 
     Parameters
     ----------
     raised: loops, those of the cycle among them.
     """
     if cycle is None:
-        return tuple(Place(stage=stage, role=ROLE_OF[stage], state="open", attempt=None) for stage in ORDER)
+        return Standing(places=tuple(_place(stage, "open") for stage in ORDER), attempt=1)
     where = (handovers.c.use_case == cycle.use_case, handovers.c.cycle_id == cycle.cycle_id)
-    rows = db.execute(
-        select(handovers.c.stage, handovers.c.attempt).where(*where).order_by(handovers.c.attempt)
-    )
+    rows = db.execute(select(handovers.c.stage, handovers.c.attempt).where(*where).order_by(handovers.c.attempt))
     attempts: dict[Stage, int] = {Stage(row.stage): row.attempt for row in rows}
-    here = _here(cycle, attempts, [row for row in raised if row.cycle_id == cycle.cycle_id])
-    found = []
-    for stage in ORDER:
-        done = stage in attempts and ORDER.index(stage) < ORDER.index(here)
-        state: Literal["done", "here", "open"] = "here" if stage is here else "done" if done else "open"
-        found.append(Place(stage=stage, role=ROLE_OF[stage], state=state, attempt=attempts.get(stage)))
-    return tuple(found)
+    here, attempt = _here(cycle, attempts, [row for row in raised if row.cycle_id == cycle.cycle_id])
+    done = {stage for stage in attempts if ORDER.index(stage) < ORDER.index(here)}
+    found = (_place(stage, "here" if stage is here else "done" if stage in done else "open") for stage in ORDER)
+    return Standing(places=tuple(found), attempt=attempt)
 
 
-def _here(cycle: Cycle, attempts: dict[Stage, int], own: list[Row[Any]]) -> Stage:
-    """The discipline that has the work.
+def _place(stage: Stage, state: Literal["done", "here", "open"]) -> Place:
+    return Place(stage=stage, role=ROLE_OF[stage], state=state)
+
+
+def _here(cycle: Cycle, attempts: dict[Stage, int], own: list[Row[Any]]) -> tuple[Stage, int]:
+    """The discipline that has the work, and the attempt.
 
     Within one attempt the loop that asked for it comes first, then the handovers in the order of the ring: the newest
     of them says where the work is, without a look at any clock.
     """
-    if cycle.state is State.WAITING:
-        return Stage.REQUIREMENTS
-    if cycle.state is State.LIVE:
-        return Stage.MONITORING
     steps = [((attempt, 1 + ORDER.index(stage)), _after(stage)) for stage, attempt in attempts.items()]
     steps += [((int(row.body.get("attempt", 1)), 0), _taken_up(row)) for row in own if row.state != "refused"]
-    if steps:
-        return max(steps, key=lambda step: step[0])[1]
     receiver = next((role for role in Role if cycle.started_by.endswith(role)), Role.REQUIREMENTS)
-    return _first_of(receiver)
+    (attempt, _), here = max(steps, key=lambda step: step[0], default=((1, 0), _first_of(receiver)))
+    fixed = {State.WAITING: Stage.REQUIREMENTS, State.LIVE: Stage.MONITORING}
+    return fixed.get(cycle.state, here), attempt
 
 
 def _after(stage: Stage) -> Stage:
