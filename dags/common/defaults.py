@@ -32,7 +32,8 @@ def manual_form(*, with_loop: bool = False) -> dict[str, Param]:
     names = [path.parent.name for path in contract_files(get_settings().use_cases)]
     form = {
         "use_case": Param(
-            names[0] if len(names) == 1 else None, type=["string", "null"], enum=[*names, None],
+            names[0] if len(names) == 1 else None, type=["string", "null"],
+            examples=names,
             title="Use case", description="Which contract the run is for.",
         ),
         "reason": Param(

@@ -85,7 +85,7 @@ class Story:
         for quarter, (uplift, index) in enumerate(zip(uplifts, productivity, strict=True), start=1):
             as_of = cycle.as_of + timedelta(days=91 * quarter)
             rows = [
-                self._verdict(cycle, release, "portfolio_uplift", as_of, uplift, 0.0, 0.012),
+                self._verdict(cycle, release, "portfolio_uplift", as_of, uplift, 0.01, 0.012),
                 self._verdict(cycle, release, "development_productivity", as_of, index, 95.0, 2.5),
             ]
             observations.save_verdicts(self.db, rows, self.now)
@@ -111,9 +111,9 @@ def tell(story: Story) -> None:
     first = story.cycle("2014-01-01", "manual/requirements", f"the first model {SCRIPT}")
     story.hand_over(first, Stage.REQUIREMENTS, *stages)
     story.release(first, 1, 0.0613)
-    first_uplifts = [None, None, 0.021, 0.017, 0.009, 0.004, -0.006]
+    first_uplifts = [None, None, 0.031, 0.027, 0.019, 0.014, -0.006]
     story.verdicts(first, 1, first_uplifts, [101.2, 100.4, 99.8, 99.1, 97.9, 96.2, 94.1])
-    text = "portfolio_uplift: mean of 3 periods -0.006 is below the threshold 0 (log points per period)"
+    text = "portfolio_uplift: mean of 3 periods -0.006 is below the threshold 0.01 (log points per period)"
     second = story.cycle("2015-10-01", f"loop/{main}", text)
     helped = story.loop(second, main, fell, text, before=-0.006)
     story.hand_over(second, *stages[:4])
@@ -122,7 +122,7 @@ def tell(story: Story) -> None:
     story.loop(second, again, Reason.PERFORMANCE_SHORT, short, attempt=2, step=Stage.TRAINING)
     story.release(second, 2, 0.0842)
     messages.close_loop(story.db, helped, after=0.024, low=0.011, high=0.037, helped=True)
-    uplifts = [None, None, 0.027, 0.024, 0.019, 0.015, 0.008, -0.003]
+    uplifts = [None, None, 0.037, 0.034, 0.029, 0.025, 0.018, -0.003]
     story.verdicts(second, 2, uplifts, [98.3, 101.5, 103.2, 103.0, 101.7, 100.9, 99.6, 97.0])
     refused = story.cycle("2016-01-01", f"loop/{main}", "too soon", State.REFUSED, "cool-down until 2016-03-01")
     story.loop(refused, main, fell, "too soon", "refused", before=0.01)

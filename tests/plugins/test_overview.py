@@ -11,6 +11,7 @@ from include.kreislauf.errors import ContractError, StoreError
 from include.kreislauf.feedback.overview import MAX_CYCLES, MAX_VERDICTS, list_use_cases, overview
 from include.kreislauf.feedback.overview_models import Overview
 from include.kreislauf.handovers import Edge, Reason, Stage
+from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import cycles
 from include.kreislauf.store.cycles import State
@@ -67,10 +68,12 @@ def test_fired_loops_are_counted_by_edge(told: Settings) -> None:
     assert fired[Edge.DATA_SCIENCE_TO_DATA_ENGINEERING].text.startswith("11 requested technologies")
 
 
-def test_both_metrics_with_their_verdicts(told: Settings) -> None:
-    uplift, productivity = view(told).metrics
-    assert (uplift.name, uplift.threshold, len(uplift.points)) == ("portfolio_uplift", 0.0, 15)
-    assert (productivity.threshold, productivity.unit) == (95.0, "index points")
+def test_both_metrics_with_their_verdicts(told: Settings, contract: Contract) -> None:
+    found = view(told).metrics
+    declared = [(metric.name, metric.unit, metric.threshold) for metric in contract.business_metrics]
+    assert [(metric.name, metric.unit, metric.threshold) for metric in found] == declared
+    assert [len(metric.points) for metric in found] == [15, 15]
+    uplift = found[0]
     assert [point.verdict for point in uplift.points[:7]] == ["inconclusive"] * 2 + ["healthy"] * 4 + ["breach"]
     assert uplift.points[0].value is None
     assert uplift.points == tuple(sorted(uplift.points, key=lambda point: point.as_of))

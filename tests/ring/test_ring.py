@@ -139,8 +139,7 @@ def test_a_contract_that_must_be_signed_waits_for_a_person(ring: RunningRing) ->
         "requirements", conf={"use_case": "signed_radar", "reason": "new", "as_of": AS_OF.isoformat()}
     )
     wait_until(lambda: bool(ring.api.hitl_details("requirements", run["dag_run_id"])))
-    assert ring.cycles("signed_radar")[0].state is State.WAITING
-    answer_all(ring, "Approve", note="agreed")
+    answer_all(ring, "Approve", note="agreed", use_case="signed_radar")
     ring.api.wait_for_run("requirements", run["dag_run_id"], expect="success")
     ring.rest("signed_radar")
     assert ring.live_version("signed_radar") == 1
@@ -154,7 +153,7 @@ def test_a_rejected_contract_goes_nowhere(ring: RunningRing) -> None:
         "requirements", conf={"use_case": "rejected_radar", "reason": "new", "as_of": AS_OF.isoformat()}
     )
     wait_until(lambda: bool(ring.api.hitl_details("requirements", run["dag_run_id"])))
-    answer_all(ring, "Reject", note="not yet")
+    answer_all(ring, "Reject", note="not yet", use_case="rejected_radar")
     ring.api.wait_for_run("requirements", run["dag_run_id"], expect="success")
     cycle = ring.cycles("rejected_radar")[0]
     assert (cycle.state, "not yet" in (cycle.note or "")) == (State.CLOSED, True)
@@ -187,17 +186,18 @@ def test_every_run_with_a_key_belongs_to_a_cycle_of_its_use_case(ring: RunningRi
     assert {split_key(key) for key in keys} <= known
 
 
-def answer_all(ring: RunningRing, option: str, note: str = "a test") -> None:
-    """Answer every open question, and wait until nothing is at work any more."""
-    while open_questions := ring.api.hitl_details():
-        for question in open_questions:
+def answer_all(ring: RunningRing, option: str, note: str = "a test", use_case: str = USE_CASE) -> None:
+    """Answer the question of every cycle that waits for a person, and wait until nothing is at work any more."""
+    while ring.cycles(use_case, State.WAITING):
+        wait_until(lambda: bool(ring.api.hitl_details()))  # the store knows a little earlier than Airflow
+        for question in ring.api.hitl_details():
             asked = question["task_instance"]
             ring.api.answer_hitl(
                 asked["dag_id"], asked["dag_run_id"], asked["task_id"], [option], {"note": note}
             )
             ring.api.wait_for_run(asked["dag_id"], asked["dag_run_id"], expect="success")
-        ring.rest()
-        if option != "Reject":
+        ring.rest(use_case)
+        if option == "Approve":
             return
 
 

@@ -95,7 +95,7 @@ def test_any_moment_of_the_quarter_means_the_quarter() -> None:
 
 
 def test_nonsense_is_refused() -> None:
-    name, new = sorted(WORLD.growth(BEFORE))[0], sorted(WORLD.emerging)[0]
+    name, new = min(WORLD.growth(BEFORE)), min(WORLD.emerging)
     for recommended, message in (
         ([], "one technology or more"),
         ([name, name], "each once"),

@@ -128,7 +128,7 @@ def test_time_outside_the_world_is_refused(moment: datetime) -> None:
 
 def test_time_without_zone_is_refused() -> None:
     with pytest.raises(SimulationError, match="no time zone"):
-        simulate(0).visible(datetime(2016, 1, 1))
+        simulate(0).visible(datetime(2016, 1, 1))  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_time_without_zone_is_refused() -> None:
         ({"emerging_share": 1.0}, "emerging_share: 1.0 .* 0.001 to 0.95"),
         ({"drift": float("nan")}, "drift: nan"),
         ({"drift_persistence": 1.0}, "drift_persistence"),
-        ({"start": datetime(2011, 1, 1)}, "start: .* not the start of a quarter"),
+        ({"start": datetime(2011, 1, 1)}, "start: .* not the start of a quarter"),  # noqa: DTZ001
         ({"emergence": datetime(2017, 8, 1, tzinfo=UTC)}, "emergence: .* not the start of a quarter"),
         ({"emergence": datetime(2022, 1, 1, tzinfo=UTC)}, "outside the simulated time.*1 to 43 quarters"),
         ({"emergence": datetime(2011, 1, 1, tzinfo=UTC)}, "outside the simulated time"),

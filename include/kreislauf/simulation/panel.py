@@ -78,8 +78,8 @@ def write_panel(world: World, folder: Path) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             observed_panel(world).to_csv(file, index=False, date_format="%Y-%m-%d")
         # mkstemp keeps the file to its owner; a panel is read by other users, such as a container's.
-        os.chmod(name, 0o644)
-        os.replace(name, target)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -7,6 +7,7 @@ const LEFT = 58;
 const RIGHT = 14;
 const TOP = 30;
 const BOTTOM = 30;
+const DAY_MS = 86400000;
 
 export function drawChart(container, metric, promotions) {
   const width = Math.max(container.clientWidth, 240);
@@ -14,7 +15,7 @@ export function drawChart(container, metric, promotions) {
     container.replaceChildren(el("p", { class: "muted" }, "No verdict yet: it needs predictions whose outcomes are known."));
     return;
   }
-  const scale = scales(metric, width);
+  const scale = scales(metric, width, promotions);
   const shown = promotions.filter((one) => Date.parse(one.as_of) >= scale.x0 && Date.parse(one.as_of) <= scale.x1);
   const picture = svg(
     "svg",
@@ -22,7 +23,7 @@ export function drawChart(container, metric, promotions) {
     ...yAxis(scale, width),
     ...xAxis(scale, width),
     ...shown.flatMap((one) => promotion(one, scale)),
-    ...threshold(metric, scale, width),
+    threshold(metric, scale, width),
     ...metric.points.map((point) => whisker(point, scale)),
     ...releases(metric.points).map((points) => line(points, scale)),
     ...metric.points.map((point) => mark(point, scale)),
@@ -30,9 +31,10 @@ export function drawChart(container, metric, promotions) {
   container.replaceChildren(picture);
 }
 
-function scales(metric, width) {
-  const times = metric.points.map((point) => Date.parse(point.as_of));
-  const margin = Math.max((Math.max(...times) - Math.min(...times)) * 0.04, 86400000);
+function scales(metric, width, promotions) {
+  const judged = new Set(metric.points.map((point) => point.release));
+  const times = [...metric.points, ...promotions.filter((one) => judged.has(one.version))].map((one) => Date.parse(one.as_of));
+  const margin = Math.max((Math.max(...times) - Math.min(...times)) * 0.04, DAY_MS);
   const [x0, x1] = [Math.min(...times) - margin, Math.max(...times) + margin];
   const values = metric.points.flatMap((point) => [point.value, point.threshold]);
   const known = [...values, metric.threshold].filter((value) => value !== null);
@@ -65,13 +67,24 @@ const yAxis = (scale, width) =>
     svg("text", { class: "tick", x: LEFT - 8, y: scale.y(value) + 4, "text-anchor": "end" }, number(value)),
   ]);
 
+/** Years or months where the time is long, else evenly spread moments. */
 function xAxis(scale, width) {
-  const count = Math.max(2, Math.min(6, Math.floor((width - LEFT) / 110)));
-  return Array.from({ length: count }, (_, index) => {
-    const moment = new Date(scale.x0 + ((scale.x1 - scale.x0) * (index + 0.5)) / count).toISOString();
-    const label = scale.x1 - scale.x0 > 3 * 86400000 ? moment.slice(0, 10) : moment.slice(5, 16).replace("T", " ");
-    return svg("text", { class: "tick", x: scale.x(moment), y: HEIGHT - 8, "text-anchor": "middle" }, label);
-  });
+  const most = Math.max(2, Math.floor((width - LEFT) / 80));
+  const months = (scale.x1 - scale.x0) / (30.4 * DAY_MS);
+  const step = [1, 3, 6, 12, 24, 60, 120].find((one) => months / one <= most) ?? 240;
+  const labels = [];
+  if (months > 2) {
+    const first = new Date(scale.x0).getUTCFullYear();
+    for (let month = 0; month <= months + 24; month += step) labels.push([Date.UTC(first, month), step < 12 ? 7 : 4]);
+  } else {
+    for (let part = 1; part < 4; part++) labels.push([scale.x0 + ((scale.x1 - scale.x0) * part) / 4, 10]);
+  }
+  return labels
+    .filter(([moment]) => moment >= scale.x0 && moment <= scale.x1)
+    .map(([moment, length]) => {
+      const iso = new Date(moment).toISOString();
+      return svg("text", { class: "tick", x: scale.x(iso), y: HEIGHT - 8, "text-anchor": "middle" }, iso.slice(0, length));
+    });
 }
 
 const promotion = (one, scale) => [
@@ -85,9 +98,7 @@ function threshold(metric, scale, width) {
   let d = `M${LEFT} ${scale.y(first.threshold)}`;
   for (const point of metric.points) d += `H${scale.x(point.as_of)}V${scale.y(point.threshold)}`;
   const last = metric.threshold ?? metric.points.at(-1).threshold;
-  d += `V${scale.y(last)}H${width - RIGHT}`;
-  const label = { class: "threshold-label", x: width - RIGHT, y: scale.y(last) + 14, "text-anchor": "end" };
-  return [svg("path", { class: "threshold", d }), svg("text", label, `threshold ${number(last)}`)];
+  return svg("path", { class: "threshold", d: `${d}V${scale.y(last)}H${width - RIGHT}` });
 }
 
 function whisker(point, scale) {

@@ -39,6 +39,7 @@ export function startedBy(origin) {
 const SIGNS = { active: "●", waiting: "❚❚", live: "✓", failed: "✕", healthy: "●", breach: "◆", inconclusive: "○" };
 
 /** A state or verdict: colour, sign and word. */
-export function badge(state) {
-  return el("span", { class: `badge is-${state}` }, el("span", { "aria-hidden": "true" }, `${SIGNS[state] ?? "–"} `), state);
+export function badge(state, word = state) {
+  const sign = SIGNS[state] ? el("span", { "aria-hidden": "true" }, `${SIGNS[state]} `) : "";
+  return el("span", { class: `badge is-${state}` }, sign, word);
 }

@@ -106,13 +106,24 @@ function metricCard(metric) {
     el("h2", { id: `metric-${metric.name}` }, words(metric.name)),
     last ? el("p", { class: "lead" }, el("strong", {}, number(last.value)), ` ${metric.unit} `, badge(last.verdict)) : "",
     el("div", { id: `chart-${metric.name}` }),
-    last ? legend() : "",
+    last ? legend(metric) : "",
     last ? numbers : "",
   );
 }
 
-const legend = () =>
-  el("p", { class: "legend muted small" }, badge("healthy"), badge("breach"), badge("inconclusive"), el("span", {}, "│ interval"), el("span", {}, "┊ r1: release 1 went live"));
+function legend(metric) {
+  const threshold = metric.threshold ?? metric.points.at(-1).threshold;
+  return el(
+    "p",
+    { class: "legend muted small" },
+    badge("healthy"),
+    badge("breach"),
+    badge("inconclusive"),
+    el("span", {}, el("span", { class: "dashes" }, "┅ "), `threshold ${number(threshold)}`),
+    el("span", {}, "│ interval"),
+    el("span", {}, "┊ r1: release 1 went live"),
+  );
+}
 
 byId("use-case").addEventListener("change", (event) => {
   location.assign(`?use_case=${encodeURIComponent(event.target.value)}`);

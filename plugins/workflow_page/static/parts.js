@@ -56,7 +56,7 @@ export function liveRelease(view) {
 export function firedLoops(view) {
   if (!view.fired.length) return el("p", { class: "muted" }, `No loop fired in the newest ${view.fired_cycles} cycles.`);
   const item = (loop) =>
-    el("li", {}, el("strong", {}, sentence(loop)), el("span", { class: "muted block" }, `last in ${loop.cycle_id}, ${words(loop.reason)}: `, longText(loop.text, loop.edge)));
+    el("li", { class: loop.refused === loop.times ? "is-refused" : null }, el("strong", {}, sentence(loop)), el("span", { class: "muted block" }, `last in ${loop.cycle_id}, ${words(loop.reason)}: `, longText(loop.text, loop.edge)));
   return el("ul", { class: "loops" }, ...view.fired.map(item));
 }
 
@@ -79,26 +79,36 @@ export function cycleTable(view) {
     el("span", { class: "code" }, cycle.cycle_id),
     startedBy(cycle.started_by),
     longText(cycle.reason, cycle.cycle_id),
-    el("span", {}, badge(cycle.state), cycle.note ? el("span", { class: "muted small block" }, longText(cycle.note, `${cycle.cycle_id} note`)) : ""),
+    el("span", {}, state(cycle, view.live), cycle.note ? el("span", { class: "muted small block" }, longText(cycle.note, `${cycle.cycle_id} note`)) : ""),
     cycle.release === null ? "–" : String(cycle.release),
-    change(cycle.change),
-    helped(cycle.change),
+    change(cycle),
+    helped(cycle),
   ]);
   const heads = ["Cycle", "Started by", "Reason", "State", "Release", "Metric before → after", "Did it help?"];
   return table(heads, rows, `The newest ${view.cycles.length} cycles, newest first`);
 }
 
-function change(found) {
+/** "live" is the end that a cycle reached; only one release is live now. */
+function state(cycle, live) {
+  if (cycle.state !== "live" || cycle.release === live?.version) return badge(cycle.state);
+  return badge("past", "was live");
+}
+
+const isOpen = (cycle) => !["refused", "failed", "closed"].includes(cycle.state);
+
+function change(cycle) {
+  const found = cycle.change;
   if (!found) return "–";
   const sure = found.low === null || found.high === null ? "" : ` (${number(found.low)} to ${number(found.high)})`;
-  const after = found.after === null ? "not known yet" : number(found.after) + sure;
+  const unknown = isOpen(cycle) ? "not known yet" : "–";
+  const after = found.after === null ? unknown : number(found.after) + sure;
   return el("span", {}, `${number(found.before)} → ${after}`, el("span", { class: "muted small block" }, `${words(found.metric)}, ${found.unit}`));
 }
 
-function helped(found) {
-  if (!found) return "–";
-  if (found.helped === null) return "not known yet";
-  return found.helped ? el("span", { class: "is-healthy" }, "✓ yes") : el("span", { class: "is-breach" }, "✕ no");
+function helped(cycle) {
+  if (!cycle.change) return "–";
+  if (cycle.change.helped === null) return isOpen(cycle) ? "not known yet" : "–";
+  return cycle.change.helped ? el("span", { class: "is-healthy" }, "✓ yes") : el("span", { class: "is-breach" }, "✕ no");
 }
 
 /** A table that turns into cards on a narrow screen; explicit roles keep its meaning there. */

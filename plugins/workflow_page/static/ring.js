@@ -15,7 +15,7 @@ const TAKES_UP = { requirements: 0, data_engineering: 1, data_science: 2, mlops:
 
 export function drawRing(container, view) {
   const { places } = view.standing;
-  const shape = geometry(Math.min(container.clientWidth, 580), places.length);
+  const shape = geometry(Math.max(280, Math.min(container.clientWidth, 580)), places.length);
   const picture = svg(
     "svg",
     { class: "ring", role: "img", "aria-label": describe(view), width: shape.width, height: shape.height },
@@ -30,8 +30,8 @@ export function drawRing(container, view) {
 
 function geometry(width, count) {
   const wide = width > 440;
-  const [w, h] = wide ? [124, 48] : [96, 42];
-  const rx = width / 2 - w / 2 - 6;
+  const [w, h] = wide ? [124, 48] : [100, 42];
+  const rx = width / 2 - w / 2 - 3;
   const ry = wide ? rx * 0.94 : rx * 1.12;
   const height = 2 * ry * 0.951 + ry * 0.049 + h + 14;
   const middle = { x: width / 2, y: ry + h / 2 + 6 };
@@ -70,13 +70,16 @@ function node(place, index, current, shape) {
   const { x, y } = shape.at(index);
   const { w, h } = shape;
   const failed = place.state === "here" && current?.state === "failed";
-  const sign = { done: "✓ ", here: failed ? "✕ " : "" }[place.state] ?? "";
+  const sign = failed ? "✕" : place.state === "done" ? "✓" : "";
+  const corner = { cx: w / 2 - 9, cy: -h / 2 + 1, r: 9 };
   return svg(
     "g",
     { class: `node is-${failed ? "failed" : place.state}`, transform: `translate(${x} ${y})`, "aria-hidden": "true" },
-    svg("rect", { x: -w / 2, y: -h / 2, width: w, height: h, rx: h / 2 }),
-    svg("text", { class: "stage", y: -3 }, sign + words(place.stage)),
+    svg("rect", { x: -w / 2, y: -h / 2, width: w, height: h, rx: shape.wide ? h / 2 : 13 }),
+    svg("text", { class: "stage", y: -3 }, words(place.stage)),
     svg("text", { class: "person", y: 13 }, PEOPLE[place.role] ?? words(place.role)),
+    sign ? svg("circle", { class: "sign", ...corner }) : "",
+    sign ? svg("text", { class: "sign-text", x: corner.cx, y: corner.cy + 4 }, sign) : "",
   );
 }
 
@@ -125,7 +128,7 @@ function centre(current, shape) {
 }
 
 export const sentence = (loop) =>
-  `${words(loop.raised_by)} → ${words(loop.received_by)}: fired ${loop.times} ${loop.times === 1 ? "time" : "times"}` +
+  `${words(loop.raised_by)} → ${words(loop.received_by)}: fired ${loop.times === 1 ? "once" : `${loop.times} times`}` +
   (loop.refused ? `, ${loop.refused} refused` : "");
 
 /** The picture in words. */

@@ -1,0 +1,160 @@
+"""A DAG started by hand: in which cycle it works, from which inputs, and what must make way for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from include.kreislauf.errors import ContractError, HandoverError
+from include.kreislauf.feedback.incoming import Form, Incoming, Refused
+from include.kreislauf.feedback.work import give_up_stale
+from include.kreislauf.handovers import TAKES, Role, Stage, WorkOrder, split_key
+from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.store import contracts, cycles, live, messages
+from include.kreislauf.store.cycles import Cycle, State
+from include.kreislauf.store.schema import cycles as cycles_table
+from include.kreislauf.store.schema import verdicts as verdicts_table
+
+UNSIGNED = "0" * 64
+"""Contract hash of an order that is to have a contract signed."""
+
+
+def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_clock: bool) -> WorkOrder:
+    """The work order of a run that a person, a program or the clock started.
+
+    Raises
+    ------
+    Refused: another cycle is at work, or there is nothing to start from.
+    HandoverError: the form is missing, or does not fit the partition key.
+    ContractError: the use case has no signed contract.
+    """
+    form = incoming.form
+    if form is None:
+        raise HandoverError(
+            "started by hand without a use case and a reason", where=incoming.origin,
+            next_step="trigger the DAG again and fill in the form",
+        )  # fmt: skip
+    contract = _contract(db, incoming.role, form)
+    as_of = form.as_of or (now if wall_clock else _newest_time(db, form.use_case) or now)
+    facts = {"use_case": form.use_case, "contract_hash": contract.hash if contract else UNSIGNED, "as_of": as_of,
+             "run_id": incoming.run_id, "started_by": f"manual/{incoming.role}", "reason": form.reason,
+             "by": form.by, "override": form.override}  # fmt: skip
+    if incoming.role is Role.MONITORING:
+        return _check(db, form, facts)
+    cycle_id = _cycle_of_key(incoming, form)
+    inputs = _newest_inputs(db, incoming.role, form.use_case, cycle_id)
+    cycle = _make_active(db, incoming, form, contract, cycle_id=cycle_id, as_of=as_of, now=now)
+    attempt = _attempt(db, cycle, incoming.run_id)
+    return WorkOrder(cycle_id=cycle.cycle_id, attempt=attempt, inputs=inputs, **facts)
+
+
+def make_way(db: Connection, cycle: Cycle, now: datetime, *, by: str, reason: str) -> None:
+    """End what is at work or waits for a person, because someone started this cycle; tells who and why."""
+    for other in cycles.in_state(db, cycle.use_case, State.WAITING, State.ACTIVE):
+        if other.cycle_id != cycle.cycle_id:
+            cycles.set_state(db, other, State.CLOSED, now, f"{by} started {cycle.cycle_id}: {reason}")
+
+
+def _contract(db: Connection, role: Role, form: Form) -> Contract | None:
+    """The contract signed last; only the requirements DAG may start without one."""
+    contract = contracts.signed_contract(db, form.use_case)
+    if contract is None and role is not Role.REQUIREMENTS:
+        raise ContractError(
+            "has no signed contract", where=form.use_case,
+            allowed=contracts.signed_use_cases(db) or "(no use case has one yet)",
+            next_step="trigger the requirements DAG for it first",
+        )  # fmt: skip
+    return contract
+
+
+def _check(db: Connection, form: Form, facts: dict[str, Any]) -> WorkOrder:
+    """A check of the live release belongs to the cycle that made it live."""
+    pointer = live.live(db, form.use_case)
+    release = live.find_release(db, form.use_case, pointer.version) if pointer else None
+    if release is None:
+        raise Refused("nothing is live yet", where=form.use_case, next_step="trigger the requirements DAG")
+    inputs = {Stage.DEPLOYMENT: str(release.version)}
+    return WorkOrder(cycle_id=release.cycle_id, inputs=inputs, forced_loop=form.loop, **facts)
+
+
+def _cycle_of_key(incoming: Incoming, form: Form) -> str | None:
+    if not incoming.partition_key:
+        return None
+    use_case, cycle_id = split_key(incoming.partition_key)
+    if use_case != form.use_case:
+        raise HandoverError(
+            f"the partition key is of {use_case!r}, the form of {form.use_case!r}", where=incoming.origin
+        )
+    return cycle_id
+
+
+def _newest_inputs(db: Connection, role: Role, use_case: str, cycle_id: str | None) -> dict[str, str]:
+    """What a role starts from when nobody handed it anything: the newest result of the role before it.
+
+    A cycle that is taken up again starts from its own.
+    """
+    if role not in (Role.DATA_SCIENCE, Role.MLOPS):
+        return {}
+    stage = TAKES[role]
+    own = messages.latest_handover(db, use_case, stage, cycle_id=cycle_id) if cycle_id else None
+    newest = own or messages.latest_handover(db, use_case, stage)
+    if newest is None:
+        raise Refused(
+            f"there is no {stage} to start from", where=use_case, next_step="start with an earlier DAG"
+        )
+    return {stage: newest.output}
+
+
+def _make_active(
+    db: Connection, incoming: Incoming, form: Form, contract: Contract | None, *, cycle_id: str | None,
+    as_of: datetime, now: datetime,
+) -> Cycle:  # fmt: skip
+    """The cycle a manual run works in: the one of its key, or a new one."""
+    if contract:
+        give_up_stale(db, form.use_case, contract.governor.cycle_timeout_hours, now)
+    known = cycles.find(db, form.use_case, cycle_id) if cycle_id else None
+    cycle = known or cycles.open_cycle(
+        db, form.use_case, origin=incoming.origin, started_by=f"manual/{incoming.role}", reason=form.reason,
+        as_of=as_of, now=now, cycle_id=cycle_id,
+    )  # fmt: skip
+    if not form.override and _others_at_work(db, cycle):
+        raise _refuse(db, cycle, now)
+    make_way(db, cycle, now, by=form.by, reason=form.reason)
+    if cycle.state is not State.ACTIVE and not cycles.set_state(db, cycle, State.ACTIVE, now):
+        raise _refuse(db, cycle, now)
+    return cycle
+
+
+def _others_at_work(db: Connection, cycle: Cycle) -> list[str]:
+    at_work = cycles.in_state(db, cycle.use_case, State.ACTIVE)
+    return [other.cycle_id for other in at_work if other.cycle_id != cycle.cycle_id]
+
+
+def _refuse(db: Connection, cycle: Cycle, now: datetime) -> Refused:
+    """The refusal of a manual run; the cycle that it opened remembers it."""
+    text = f"cycle {', '.join(_others_at_work(db, cycle))} is at work: one active cycle per use case"
+    if cycle.state is State.PROPOSED:
+        cycles.set_state(db, cycle, State.REFUSED, now, text)
+    return Refused(
+        text, where=cycle.use_case,
+        next_step="wait for it, or trigger again with override, your name and a reason",
+    )  # fmt: skip
+
+
+def _attempt(db: Connection, cycle: Cycle, run_id: str) -> int:
+    """The attempt that this run has begun, or the next one: no attempt before may be mixed with it."""
+    given = messages.handovers_of(db, cycle.use_case, cycle.cycle_id)
+    loops = [row.loop for row in messages.loops_of(db, cycle.use_case, cycle_id=cycle.cycle_id)]
+    begun = [one.attempt for one in given if one.run_id == run_id]
+    begun += [one.attempt - 1 for one in loops if one.run_id == run_id and not one.edge.opens_cycle]
+    taken = [one.attempt + 1 for one in given] + [one.attempt for one in loops]
+    return max(begun or taken, default=1)
+
+
+def _newest_time(db: Connection, use_case: str) -> datetime | None:
+    """The latest time the workflow has heard of: what "now" means where time comes with events."""
+    tables = (cycles_table, verdicts_table)
+    times = [db.scalar(select(func.max(t.c.as_of)).where(t.c.use_case == use_case)) for t in tables]
+    return max((time for time in times if time), default=None)

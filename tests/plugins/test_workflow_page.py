@@ -1,0 +1,324 @@
+"""The workflow page: nobody without a login gets anything, and what it shows is the store's, as text."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, HTTPException
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from include.kreislauf.embedded.stack import EmbeddedStack
+from include.kreislauf.settings import ROOT, Settings
+from include.kreislauf.store.database import Store
+from playwright.sync_api import Browser, Page, sync_playwright
+from plugins.workflow_page.api import make_app
+from sqlalchemy import text
+
+NAME = "technology_radar"
+TITLE = "Future-proof software technologies"
+PREFIX = "/kreislauf"
+STATIC = ROOT / "plugins" / "workflow_page" / "static"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def allow() -> None:
+    """A guard that lets everybody in."""
+
+
+def refuse() -> None:
+    raise HTTPException(403)
+
+
+@pytest.fixture
+def client(
+    told: Settings, as_environment: Callable[[Settings], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> TestClient:
+    """The app without Airflow around it, on the installation of the story."""
+    for name, value in as_environment(told).items():
+        monkeypatch.setenv(name, value)
+    return TestClient(make_app(page_guard=allow, data_guard=allow))
+
+
+def routes(app: FastAPI) -> list[str]:
+    """A path for every route of the app, parameters filled in."""
+    found = []
+    for route in app.routes:
+        assert isinstance(route, APIRoute), f"{route} knows no dependencies"
+        found.append(re.sub(r"\{.*?\}", "page.js" if "static" in route.path else NAME, route.path))
+    return found
+
+
+def test_the_api_answers(client: TestClient) -> None:
+    assert [one["name"] for one in client.get("/api/use-cases").json()] == [NAME, "wrong_name"]
+    view = client.get(f"/api/use-cases/{NAME}").json()
+    assert view["live"]["version"] == 2
+    assert view["cycles"][-1]["reason"].endswith("</script>")
+
+
+def test_files_are_the_page_s_own_and_nothing_else_loads(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    for path in STATIC.iterdir():
+        assert client.get(f"/static/{path.name}").content == path.read_bytes()
+        assert not re.findall(r"(?:src|href|url\()=?[\"']?https?://", path.read_text())
+    for name in ("..%2Fapi.py", "%2E%2E%2Fguards.py", "api.py", ".airflowignore"):
+        assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_errors_say_what_is_wrong_and_what_to_do(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = client.get("/api/use-cases/nothing")
+    assert unknown.status_code == 404
+    assert unknown.json()["allowed"].startswith(NAME)
+    monkeypatch.setenv("KREISLAUF_STORE_URL", "sqlite:////nowhere/at/all.db")
+    for path in ("/api/use-cases", f"/api/use-cases/{NAME}"):
+        away = client.get(path)
+        assert away.status_code == 503
+        assert "store upgrade" in away.json()["next_step"]
+
+
+@pytest.mark.parametrize(("page", "data", "expected"), [(refuse, allow, [403] * 4), (allow, refuse, [200, 200, 403, 403])])
+def test_the_guards_stand_before_every_route(told: Settings, page: Any, data: Any, expected: list[int]) -> None:
+    app = make_app(page_guard=page, data_guard=data)
+    answers = [TestClient(app).get(path).status_code for path in routes(app)]
+    assert answers == expected
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert TestClient(app).get(path).status_code == 404
+
+
+def test_colours_have_contrast() -> None:
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", (STATIC / "style.css").read_text())
+    for theme in (0, 1):
+        colour = {name: both[theme] for name, *both in pairs}
+        for ink in ("text", "muted", "accent", "good", "bad", "warn"):
+            assert contrast(colour[ink], colour["card"]) >= 4.5, (theme, ink)
+        for paper in ("page", "accent-soft", "bad-soft"):
+            assert contrast(colour["text"], colour[paper]) >= 4.5, (theme, paper)
+        assert contrast(colour["muted"], colour["page"]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio after WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+# --- within the real Airflow
+
+
+@pytest.fixture(scope="module")
+def stack(
+    told: Settings,
+    bundle_root: Path,
+    as_environment: Callable[[Settings], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[EmbeddedStack]:
+    """Airflow with an administrator, a reader, and somebody who may do nothing."""
+    env = as_environment(told) | {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,reader:viewer,nobody:"
+    }
+    home = tmp_path_factory.mktemp("airflow")
+    with EmbeddedStack(home, bundle_root, env=env, with_service=False, start_timeout=150.0) as started:
+        yield started
+
+
+def token(stack: EmbeddedStack, username: str) -> str:
+    passwords = httpx.Response(200, content=(stack.airflow_home / "passwords.json").read_bytes()).json()
+    body = {"username": username, "password": passwords[username]}
+    answer = httpx.post(f"{stack.airflow_url}/auth/token", json=body)
+    return str(answer.json()["access_token"])
+
+
+def ask(stack: EmbeddedStack, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(f"{stack.airflow_url}{PREFIX}{path}", headers=headers, timeout=60)
+
+
+ROUTES = [*routes(make_app(page_guard=allow, data_guard=allow)), "/static/style.css", "/api/use-cases/nothing"]
+
+
+@pytest.mark.ring
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_needs_a_login_and_a_right(stack: EmbeddedStack, path: str) -> None:
+    assert ask(stack, path).status_code == 401
+    assert ask(stack, path, Authorization="Bearer nonsense").status_code in (401, 403)
+    assert ask(stack, path, Cookie="_token=nonsense").status_code in (401, 403)
+    assert ask(stack, path, Authorization=f"Bearer {token(stack, 'nobody')}").status_code == 403
+    expected = 404 if "nothing" in path else 200
+    assert ask(stack, path, Authorization=f"Bearer {token(stack, 'reader')}").status_code == expected
+    assert ask(stack, path, Cookie=f"_token={token(stack, 'admin')}").status_code == expected
+
+
+@pytest.mark.ring
+def test_airflow_lists_the_plugin_and_only_it(stack: EmbeddedStack) -> None:
+    headers = {"Authorization": f"Bearer {token(stack, 'reader')}"}
+    found = httpx.get(f"{stack.airflow_url}/api/v2/plugins", headers=headers).json()["plugins"]
+    mine = next(plugin for plugin in found if plugin["name"] == "kreislauf")
+    assert [app["url_prefix"] for app in mine["fastapi_apps"]] == [PREFIX]
+    assert mine["external_views"][0]["href"] == "kreislauf/"
+    errors = httpx.get(f"{stack.airflow_url}/api/v2/plugins/importErrors", headers=headers).json()
+    assert errors["import_errors"] == []
+
+
+FAKE = """
+import sys
+from fastapi import HTTPException
+from plugins.workflow_page import guards
+allowed = set(sys.argv[1:])
+def requires(method, param_dag_id):
+    def inner(request, user):
+        if param_dag_id not in allowed:
+            raise HTTPException(403)
+    return inner
+guards.requires_access_dag = requires
+try:
+    guards.may_see_workflow(None, None)
+    print("yes")
+except HTTPException as error:
+    print(error.status_code)
+"""
+LOADED = """
+import sys
+from airflow.sdk.plugins_manager import integrate_macros_plugins
+before = {name for name in ("fastapi", "sqlalchemy.orm", "pandas", "sklearn") if name in sys.modules}
+integrate_macros_plugins()
+after = {name for name in ("fastapi", "pandas", "sklearn", "api", "pages", "guards") if name in sys.modules}
+print("kreislauf_plugin" in sys.modules, sorted(after - before))
+"""
+
+
+def run(stack: EmbeddedStack, code: str, *arguments: str) -> str:
+    """Run code in a process like Airflow's own; returns the last line it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=stack.env, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.ring
+def test_the_right_to_read_one_dag_of_the_ring_is_enough(stack: EmbeddedStack) -> None:
+    assert run(stack, FAKE, "mlops") == "yes"
+    assert run(stack, FAKE, "another_dag") == "403"
+
+
+@pytest.mark.ring
+def test_a_task_loads_the_plugin_without_the_page(stack: EmbeddedStack) -> None:
+    assert run(stack, LOADED) == "True []"
+
+
+# --- in the browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened(browser: Browser, stack: EmbeddedStack, width: int, scheme: str = "light", query: str = "") -> Iterator[Page]:
+    """The page as a logged-in person sees it; fails on any error in the console and on requests to elsewhere."""
+    size, faults = {"width": width, "height": 900}, []
+    context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+    context.add_cookies([{"name": "_token", "value": token(stack, "reader"), "url": stack.airflow_url}])
+    page = context.new_page()
+    page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda made: None if made.url.startswith(stack.airflow_url) else faults.append(made.url))
+    page.goto(f"{stack.airflow_url}{PREFIX}/{query}")
+    page.wait_for_selector("svg.ring")
+    yield page
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.ring
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_the_page_shows_ring_metrics_and_cycles(
+    stack: EmbeddedStack, browser: Browser, tmp_path: Path, width: int, scheme: str
+) -> None:
+    with opened(browser, stack, width, scheme) as page:
+        words = page.get_by_role("img").first.get_attribute("aria-label") or ""
+        assert "Cycle c0004-2017-10-01 is active, at training (data scientist)" in words
+        assert "monitoring → data engineering: fired 3 times, 1 refused" in words
+        assert page.locator(".node.is-here").text_content() == "trainingdata scientist"
+        assert page.locator("svg.chart").count() == 2
+        assert page.locator("svg.chart").first.locator(".mark").count() == 15
+        assert page.locator("#live").inner_text().startswith("Release 2")
+        assert page.locator("#cycles tbody tr").count() == 4
+        assert "✓ yes" in page.locator("#cycles tbody tr").nth(2).inner_text()
+        assert "differs from its folder" in page.get_by_role("alert").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
+
+
+@pytest.mark.ring
+@pytest.mark.browser
+def test_text_from_the_store_is_text(stack: EmbeddedStack, browser: Browser) -> None:
+    with opened(browser, stack, 1280) as page:
+        assert "<script>document.title" in page.locator("#cycles tbody tr").last.inner_text()
+        assert page.title() == f"Kreislauf: {TITLE}"
+        assert page.locator("main script").count() == 0
+
+
+@pytest.mark.ring
+@pytest.mark.browser
+def test_the_page_follows_the_store_and_says_when_it_is_away(
+    stack: EmbeddedStack, browser: Browser, told: Settings
+) -> None:
+    with opened(browser, stack, 1280) as page:
+        page.on("console", lambda said: None)
+        set_revision(told, "0000")
+        try:
+            page.wait_for_selector("text=run: python -m include.kreislauf store upgrade", timeout=20_000)
+            assert "Not up to date" in page.locator("#updated").inner_text()
+        finally:
+            set_revision(told, "0001")
+        page.wait_for_selector("text=Updated", timeout=20_000)
+        assert page.locator("text=store upgrade").count() == 0
+
+
+def set_revision(settings: Settings, revision: str) -> None:
+    with Store(settings.store).write() as db:
+        db.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+
+
+@pytest.mark.ring
+@pytest.mark.browser
+def test_the_page_inside_airflow(stack: EmbeddedStack, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(stack.airflow_url)
+    page.fill("input[name=username]", stack.username)
+    page.fill("input[name=password]", stack.password)
+    page.keyboard.press("Enter")
+    page.click("text=Kreislauf")
+    frame = page.frame_locator("iframe")
+    frame.locator("svg.ring").wait_for()
+    assert page.url.endswith("/plugin/kreislauf/kreislauf/")
+    frame.locator("#use-case").select_option("wrong_name")
+    page.wait_for_url("**/plugin/kreislauf/kreislauf/?use_case=wrong_name")
+    frame.get_by_text("Nothing is live yet.").wait_for()
+    page.evaluate("localStorage.setItem('theme', 'dark')")
+    frame.locator("html[data-theme=dark]").wait_for()
+    context.close()
