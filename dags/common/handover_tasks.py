@@ -32,7 +32,7 @@ def receive_order(role: Role, context: Any, form: Any = None) -> WorkOrder:
     ----------
     form: what stands in for the form of a manual run, when the clock started this one.
     """
-    from include.kreislauf.feedback.receipt import Incoming, Refused, receive
+    from include.kreislauf.feedback.receipt import Incoming, Refused, read_form, receive
     from include.kreislauf.store.database import get_store
 
     settings = get_settings()
@@ -44,7 +44,7 @@ def receive_order(role: Role, context: Any, form: Any = None) -> WorkOrder:
             run_id=dag_run.run_id,
             partition_key=None if form else dag_run.partition_key,  # a tick's key is no cycle's
             received=received,
-            form=form or (None if received else manual_form_of(context)),
+            form=form or (None if received else read_form(context["params"])),
         )
         order = receive(get_store(), incoming, settings.now(), wall_clock=settings.clock == "wall")
     except Refused as refusal:
@@ -60,24 +60,6 @@ def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
     events = context.get("triggering_asset_events") or {}
     key = context["dag_run"].partition_key
     return tuple(unbundle(dict(event.extra or {}), key) for of_asset in events.values() for event in of_asset)
-
-
-def manual_form_of(context: Any) -> Any:
-    """The filled-in form of a manual run; ``None`` when no use case was given."""
-    from pydantic import ValidationError
-
-    from include.kreislauf.feedback.receipt import Form
-
-    params = context["params"]
-    if not params.get("use_case"):
-        return None
-    values = {name: params[name] for name in Form.model_fields if params.get(name) is not None}
-    try:
-        return Form.model_validate(values)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise HandoverError(f"the form is not complete: {faults}", where="manual run",
-                            next_step="trigger the DAG again and fill in the fields named") from error  # fmt: skip
 
 
 def started_by_clock(context: Any) -> bool:

@@ -67,12 +67,7 @@ class CyclesOrClockTimetable(PartitionedAssetTimetable):
         self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
     ) -> str:
         """Ids of ticks and of other runs, each as their own timetable makes them."""
-        facts: dict[str, Any] = {
-            "run_type": run_type,
-            "run_after": run_after,
-            "data_interval": data_interval,
-            **extra,
-        }
-        if run_type == DagRunType.SCHEDULED:
+        facts: dict[str, Any] = {"run_type": run_type, "run_after": run_after, "data_interval": data_interval}
+        if run_type == DagRunType.SCHEDULED:  # without the key: a run id may not contain its "|"
             return self._clock.generate_run_id(**facts)
-        return super().generate_run_id(**facts)
+        return super().generate_run_id(**facts, **extra)

@@ -6,6 +6,7 @@ the receiving role reads.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,8 @@ from include.kreislauf.errors import HandoverError
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 CYCLE_PATTERN = r"^[a-z0-9][a-z0-9.:_-]{0,126}$"
 KEY_SEPARATOR = "|"
+MACHINE = "kreislauf"
+"""Who raised, signed or decided what no person did."""
 
 
 class Role(StrEnum):
@@ -87,6 +90,10 @@ class Edge(StrEnum):
     def opens_cycle(self) -> bool:
         """Loops from monitoring open a new cycle; the others stay inside theirs and raise the attempt."""
         return self.raised_by is Role.MONITORING
+
+
+OPENING: tuple[Edge, ...] = tuple(edge for edge in Edge if edge.opens_cycle)
+"""The loops that ask for a new cycle."""
 
 
 class Reason(StrEnum):
@@ -179,7 +186,8 @@ class Loop(Message):
     )
     metric: str = ""
     metric_before: Evidence | None = None
-    by: str = Field("kreislauf", description="The person or the program that raised the loop.")
+    by: str = Field(MACHINE, description="The person or the program that raised the loop.")
+    override: bool = Field(False, description="What is at work, or waits, makes way: a person decided it.")
 
     @property
     def id(self) -> str:
@@ -197,7 +205,10 @@ class WorkOrder(Message):
         None, description="Where to take up work again, where a role has several disciplines."
     )
     forced_loop: Edge | None = Field(None, description="The loop a person asked monitoring to raise.")
-    by: str = Field("kreislauf", description="The person or the program that asked for it.")
+    by: str = Field(MACHINE, description="The person or the program that asked for it.")
+    override: bool = Field(
+        False, description="Whether a person decided to go on although others are at work."
+    )
 
     def handover(
         self, stage: Stage, *, code_version: str, output: str, summary: dict[str, JsonValue]
@@ -237,10 +248,10 @@ def split_key(key: str) -> tuple[str, str]:
     ------
     HandoverError: the key is not of the form ``use_case|cycle_id``.
     """
-    use_case, separator, cycle_id = key.partition(KEY_SEPARATOR)
-    if not (separator and use_case and cycle_id):
+    use_case, _, cycle_id = key.partition(KEY_SEPARATOR)
+    if not (re.fullmatch(NAME_PATTERN, use_case) and re.fullmatch(CYCLE_PATTERN, cycle_id)):
         raise HandoverError(
-            f"{key!r} is not a cycle's key", where="partition_key", allowed="use_case|cycle_id",
+            f"{key!r} is not a cycle's key", where="partition_key", allowed="use_case|cycle_id, both in lower case",
             next_step="leave the key empty to open a new cycle, or copy the key of an existing one",
         )  # fmt: skip
     return use_case, cycle_id

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+
 from include.kreislauf.errors import ContractError, StoreError
 from include.kreislauf.feedback.overview import MAX_CYCLES, MAX_VERDICTS, list_use_cases, overview
 from include.kreislauf.feedback.overview_models import Overview
@@ -16,7 +18,6 @@ from include.kreislauf.settings import Settings
 from include.kreislauf.store import cycles
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
-from sqlalchemy import event
 
 NAME = "technology_radar"
 MAIN = Edge.MONITORING_TO_DATA_ENGINEERING
@@ -74,7 +75,9 @@ def test_both_metrics_with_their_verdicts(told: Settings, contract: Contract) ->
     assert [(metric.name, metric.unit, metric.threshold) for metric in found] == declared
     assert [len(metric.points) for metric in found] == [15, 15]
     uplift = found[0]
-    assert [point.verdict for point in uplift.points[:7]] == ["inconclusive"] * 2 + ["healthy"] * 4 + ["breach"]
+    assert [point.verdict for point in uplift.points[:7]] == ["inconclusive"] * 2 + ["healthy"] * 4 + [
+        "breach"
+    ]
     assert uplift.points[0].value is None
     assert uplift.points == tuple(sorted(uplift.points, key=lambda point: point.as_of))
 
@@ -115,7 +118,9 @@ def test_an_unknown_use_case(told: Settings) -> None:
     [(State.WAITING, Stage.REQUIREMENTS), (State.LIVE, Stage.MONITORING), (State.FAILED, Stage.COLLECTION)],
 )
 def test_where_a_cycle_stands_by_its_state(installation: Make, state: State, expected: Stage) -> None:
-    found = view(installation(lambda story: story.cycle("2014-01-01", "manual/data_engineering", "again", state)))
+    found = view(
+        installation(lambda story: story.cycle("2014-01-01", "manual/data_engineering", "again", state))
+    )
     assert found.current is not None
     assert found.current.state == state
     assert here(found) is expected
@@ -130,7 +135,10 @@ def test_a_loop_inside_a_cycle_moves_the_work_back(installation: Make) -> None:
 
     found = view(installation(tell))
     assert here(found) is Stage.PREPARATION
-    assert [p.stage for p in found.standing.places if p.state == "done"] == [Stage.REQUIREMENTS, Stage.COLLECTION]
+    assert [p.stage for p in found.standing.places if p.state == "done"] == [
+        Stage.REQUIREMENTS,
+        Stage.COLLECTION,
+    ]
 
 
 def test_a_failed_cycle_is_shown_before_the_live_one(installation: Make) -> None:

@@ -5,115 +5,229 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from include.kreislauf.collection.step import collect
 from include.kreislauf.deployment.step import deploy
+from include.kreislauf.embedded.worlds import Asked
 from include.kreislauf.evaluation.step import evaluate
 from include.kreislauf.feedback import monitor, sign_off
-from include.kreislauf.feedback.receipt import Form, Incoming, Refused, receive
-from include.kreislauf.feedback.work import perform
-from include.kreislauf.handovers import GIVES, TAKES, Edge, Handover, Loop, Role, Stage
+from include.kreislauf.feedback.receipt import Incoming, Refused, read_form, receive
+from include.kreislauf.feedback.sign_off import Review
+from include.kreislauf.feedback.work import Step, mark_failed, perform
+from include.kreislauf.handovers import GIVES, TAKES, Handover, Loop, Role, Stage, WorkOrder
 from include.kreislauf.preparation.step import prepare
+from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import live, observations
+from include.kreislauf.store import contracts, cycles, live, messages, observations
+from include.kreislauf.store.contracts import SignOff
+from include.kreislauf.store.cycles import Cycle, State
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.release_files import load_release
+from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.messages import LoopRow
+from include.kreislauf.store.observations import Verdict
+from include.kreislauf.store.release_files import LoadedRelease, load_release
 from include.kreislauf.training.step import train
 
-STEPS = {
-    Role.DATA_ENGINEERING: [(Stage.COLLECTION, collect)],
-    Role.DATA_SCIENCE: [(Stage.PREPARATION, prepare), (Stage.TRAINING, train), (Stage.EVALUATION, evaluate)],
-    Role.MLOPS: [(Stage.DEPLOYMENT, deploy)],
+Message = Handover | Loop
+
+STAGES: Mapping[Role, tuple[Stage, ...]] = {
+    Role.DATA_ENGINEERING: (Stage.COLLECTION,),
+    Role.DATA_SCIENCE: (Stage.PREPARATION, Stage.TRAINING, Stage.EVALUATION),
+    Role.MLOPS: (Stage.DEPLOYMENT,),
+}
+STEPS: Mapping[Stage, Step] = {
+    Stage.COLLECTION: collect,
+    Stage.PREPARATION: prepare,
+    Stage.TRAINING: train,
+    Stage.EVALUATION: evaluate,
+    Stage.DEPLOYMENT: deploy,
 }
 
 
 @dataclass
 class Lap:
-    """Runs whatever an event starts until nothing is left; ``refused`` keeps the refusals."""
+    """Runs whatever an event starts until nothing is left.
+
+    Parameters
+    ----------
+    use_case: the one that is meant where none is named.
+    steps: the disciplines.
+    refused: the refusals so far; ``questions``: what waits for a person, oldest first; ``sent``: every event.
+    """
 
     settings: Settings
     store: Store
+    use_case: str = "radar"
+    steps: Mapping[Stage, Step] = field(default_factory=lambda: STEPS)
     refused: list[str] = field(default_factory=list)
-    sent: list[Handover | Loop] = field(default_factory=list)
-    _numbers: Any = field(default_factory=itertools.count)
+    questions: list[Review] = field(default_factory=list)
+    sent: list[Message] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def manual(self, role: Role, **form: Any) -> list[Handover | Loop]:
-        """A run started by hand, and all that follows from it."""
-        incoming = Incoming(role, f"manual-{next(self._numbers)}", form=Form(**{"reason": "test", **form}))
-        return self._follow(self.run(incoming))
+    # What starts runs
 
-    def event(self, message: Handover | Loop) -> list[Handover | Loop]:
+    def by_hand(self, role: Role, *, run_id: str = "", key: str | None = None, **form: Any) -> Incoming:
+        """What a DAG run gets that a person started."""
+        filled = read_form({"use_case": self.use_case, "reason": "a test", **form})
+        return Incoming(role, run_id or f"manual-{next(self._numbers)}", key, form=filled)
+
+    def manual(self, role: Role, **form: Any) -> list[Message]:
+        """A run started by hand, and all that follows from it; returns the events."""
+        return self._follow(self.run(self.by_hand(role, **form)))
+
+    def event(self, message: Message, run_id: str = "") -> list[Message]:
         """An event that arrives (again), and all that follows from it."""
-        return self._follow(
-            self.run(Incoming(receiver(message), f"event-{next(self._numbers)}", message.key, (message,)))
-        )
+        return self._follow(self.run(self.arriving(message, run_id)))
 
-    def run(self, incoming: Incoming) -> Handover | Loop | None:
-        """One DAG run; returns the message that leaves it."""
+    def arriving(self, message: Message, run_id: str = "") -> Incoming:
+        """What a DAG run gets that an event started."""
+        return Incoming(receiver(message), run_id or f"run-{next(self._numbers)}", message.key, (message,))
+
+    def answer(self, *, approved: bool, by: str = "the owner", note: str = "") -> list[Message]:
+        """A person's answer to the oldest question, and all that follows from it."""
+        order = self.questions.pop(0).order
         now = datetime.now(UTC)
+        goes_on = sign_off.record_answer(self.store, order, approved=approved, by=by, note=note, now=now)
+        return self._follow(sign_off.sign(self.store, order, self.settings, now) if goes_on else None)
+
+    def check(self, as_of: datetime, **form: Any) -> list[Message]:
+        """A due check of the live release, and all that follows from it."""
+        return self.manual(Role.MONITORING, as_of=as_of, **form)
+
+    def receive(self, incoming: Incoming, now: datetime | None = None) -> WorkOrder:
+        """Only the receipt of a run."""
+        return receive(self.store, incoming, now or datetime.now(UTC), wall_clock=False)
+
+    def run(self, incoming: Incoming) -> Message | None:
+        """One DAG run; returns the message that leaves it."""
         try:
-            order = receive(self.store, incoming, now, wall_clock=False)
+            order = self.receive(incoming)
         except Refused as refusal:
             self.refused.append(refusal.text)
             return None
-        if incoming.role is Role.REQUIREMENTS:
+        try:
+            return self._work(incoming.role, order)
+        except Exception as error:  # what Airflow's failure callback does
+            mark_failed(self.store, order.use_case, order.cycle_id, str(error), datetime.now(UTC))
+            raise
+
+    def _work(self, role: Role, order: WorkOrder) -> Message | None:
+        now = datetime.now(UTC)
+        if role is Role.REQUIREMENTS:
             found = sign_off.review(self.store, order, self.settings, now)
-            return None if found.needs_person else sign_off.sign(self.store, found.order, self.settings, now)
-        if incoming.role is Role.MONITORING:
+            if not found.needs_person:
+                return sign_off.sign(self.store, found.order, self.settings, now)
+            self.questions.append(found)
+            return None
+        if role is Role.MONITORING:
             return monitor.check(order, store=self.store, now=now)
-        for stage, step in STEPS[incoming.role]:
+        return self.work(order, *STAGES[role])[0]
+
+    def work(self, order: WorkOrder, *stages: Stage) -> tuple[Message, WorkOrder]:
+        """Disciplines one after the other; returns the last one's message, and the order as the next gets it."""
+        for stage in stages:
             message = perform(
-                stage, step, order, store=self.store, settings=self.settings, now=datetime.now(UTC)
+                stage, self.steps[stage], order, store=self.store, settings=self.settings, now=datetime.now(UTC)
             )
             if isinstance(message, Loop):
-                return message
+                return message, order
             order = order.model_copy(update={"inputs": {**order.inputs, stage: message.output}})
-        return message
+        return message, order
 
-    def _follow(self, first: Handover | Loop | None) -> list[Handover | Loop]:
-        sent: list[Handover | Loop] = []
+    def _follow(self, first: Message | None) -> list[Message]:
+        sent: list[Message] = []
         waiting = deque([first] if first else [])
         while waiting:
             message = waiting.popleft()
             sent.append(message)
-            incoming = Incoming(receiver(message), f"run-{next(self._numbers)}", message.key, (message,))
-            if answer := self.run(incoming):
+            if answer := self.run(self.arriving(message)):
                 waiting.append(answer)
         self.sent += sent
         return sent
 
-    def predict(self, use_case: str, now: datetime, period: datetime, asked: list[Any]) -> dict[str, str]:
-        """What the service does: log the live release's predictions; returns prediction ids by entity."""
-        from pathlib import Path
+    # What stands in the store
 
-        with self.store.read() as db:
-            pointer = live.live(db, use_case)
-            assert pointer is not None
-            row = live.find_release(db, use_case, pointer.version)
-            assert row is not None
-        release = load_release(Path(row.path), row.digest)
-        rows = []
-        for one in asked:
-            known = one.entity in release.snapshot
-            value = (
-                float(release.predict([one.features or release.snapshot[one.entity]])[0]) if known else None
+    @property
+    def contract(self) -> Contract:
+        """The contract as it stands in its file."""
+        return load_contract(contract_path(self.settings.use_cases, self.use_case))
+
+    def order(self, as_of: datetime, **fields: Any) -> WorkOrder:
+        """An order to work on, in a new active cycle, under the signed contract."""
+        contract, now = self.contract, datetime.now(UTC)
+        with self.store.write() as db:
+            contracts.record_contract(db, contract, now)
+            contracts.record_sign_off(db, contract.name, contract.hash, SignOff("signed", "test", "person"), now)
+            origin = f"test/{next(self._numbers)}"
+            cycle = cycles.open_cycle(
+                db, contract.name, origin=origin, started_by="test", reason="a test", as_of=as_of, now=now
             )
-            rows.append({"id": str(uuid.uuid4()), "use_case": use_case, "release": release.version, "entity": one.entity,
-                         "known": known, "value": value, "period": period, "as_of": now, "created_at": datetime.now(UTC)})  # fmt: skip
+            for other in cycles.in_state(db, contract.name, State.ACTIVE):
+                cycles.set_state(db, other, State.CLOSED, now)
+            cycles.set_state(db, cycle, State.ACTIVE, now)
+        values = {"contract_hash": contract.hash, "as_of": as_of, "run_id": origin, "started_by": "test", **fields}
+        return WorkOrder(use_case=contract.name, cycle_id=cycle.cycle_id, **values)
+
+    def cycles(self, *states: State) -> list[Cycle]:
+        """Cycles, oldest first."""
+        with self.store.read() as db:
+            return [one for one in cycles.all_cycles(db, self.use_case) if one.state in (states or State)]
+
+    def loops(self, *states: str) -> list[LoopRow]:
+        """The ledger, oldest first."""
+        with self.store.read() as db:
+            return messages.loops_of(db, self.use_case, states=states)
+
+    def handovers(self, cycle_id: str) -> list[Handover]:
+        """What was handed over in a cycle, oldest first."""
+        with self.store.read() as db:
+            return messages.handovers_of(db, self.use_case, cycle_id)
+
+    def verdicts(self) -> list[Verdict]:
+        """Every verdict, oldest first."""
+        with self.store.read() as db:
+            return observations.verdicts_of(db, self.use_case)
+
+    def live(self) -> ReleaseRow | None:
+        """The live release."""
+        with self.store.read() as db:
+            pointer = live.live(db, self.use_case)
+            return live.find_release(db, self.use_case, pointer.version) if pointer else None
+
+    def loaded(self) -> LoadedRelease:
+        """The live release, as the service loads it."""
+        row = self.live()
+        assert row is not None
+        return load_release(Path(row.path), row.digest)
+
+    # What happens outside
+
+    def predict(self, now: datetime, period: datetime, asked: Sequence[Asked]) -> dict[str, str]:
+        """What the service does: log the live release's predictions; returns prediction ids by entity."""
+        release = self.loaded()
+        known = [one for one in asked if one.entity in release.snapshot]
+        given = [one.features or release.snapshot[one.entity] for one in known]
+        values = {one.entity: float(value) for one, value in zip(known, release.predict(given), strict=True)}
+        rows = [
+            {"id": str(uuid.uuid4()), "use_case": self.use_case, "release": release.version, "entity": one.entity,
+             "known": one.entity in values, "value": values.get(one.entity), "period": period, "as_of": now,
+             "created_at": datetime.now(UTC)}
+            for one in asked
+        ]  # fmt: skip
         with self.store.write() as db:
             observations.save_predictions(db, rows)
-        return {row["entity"]: row["id"] for row in rows}
+        return {str(row["entity"]): str(row["id"]) for row in rows}
 
 
-def receiver(message: Handover | Loop) -> Role:
+def receiver(message: Message) -> Role:
     """The role whose DAG an event starts."""
     if isinstance(message, Loop):
         return message.edge.received_by
     giver = next(role for role, stage in GIVES.items() if stage is message.stage)
     return next(role for role, stage in TAKES.items() if stage is GIVES[giver])
-
-
-__all__ = ["Edge", "Lap", "receiver"]

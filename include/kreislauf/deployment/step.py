@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live, messages, release_files
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.live import Live, ReleaseRow
+from include.kreislauf.store.live import ReleaseRow
 
 GOLDEN_ROWS = 20
 MAX_SWAPS = 5
@@ -37,7 +38,7 @@ def deploy(order: WorkOrder, contract: Contract, settings: Settings) -> StepResu
         return StepResult(_failed(order, error))
     previous = promote(store, row, order, order.reason or order.started_by, settings)
     answered = confirm(settings.service_url, row.use_case, row.version)
-    summary = {"version": row.version, "previous": previous.version if previous else None, "family": winner.family,
+    summary = {"version": row.version, "previous": previous, "family": winner.family,
                "metrics": row.manifest["metrics"], "service": answered}  # fmt: skip
     handover = order.handover(
         Stage.DEPLOYMENT, code_version=settings.code, output=str(row.version), summary=dict(summary)
@@ -72,8 +73,8 @@ def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Setti
     raise ReleaseError("no free version number", where=order.use_case, next_step="clear the task")
 
 
-def promote(store: Store, row: ReleaseRow, order: WorkOrder, reason: str, settings: Settings) -> Live | None:
-    """Make a release the live one; returns the pointer before. Does nothing when it is live already.
+def promote(store: Store, row: ReleaseRow, order: WorkOrder, reason: str, settings: Settings) -> int | None:
+    """Make a release the live one; returns the version before it. Does nothing when it is live already.
 
     Raises
     ------
@@ -83,12 +84,12 @@ def promote(store: Store, row: ReleaseRow, order: WorkOrder, reason: str, settin
         with store.write() as db:
             before = live.live(db, row.use_case)
             if before and before.version == row.version:
-                return before
+                return _before(live.promotions_of(db, row.use_case))
             if live.promote(
                 db, row.use_case, row.version, expected=before, cycle_id=order.cycle_id, reason=reason,
                 as_of=order.as_of, now=settings.now(),
             ):  # fmt: skip
-                return before
+                return before.version if before else None
     raise ReleaseError("the live release was changed by others meanwhile", where=row.use_case,
                        next_step="look at the promotions, then clear the task")  # fmt: skip
 
@@ -97,11 +98,10 @@ def roll_back(order: WorkOrder, store: Store, settings: Settings) -> Handover | 
     """Point back to the release that was live before, then ask data science for a better one."""
     with store.read() as db:
         changes = live.promotions_of(db, order.use_case)
-        done = (
-            bool(changes) and changes[-1].cycle_id == order.cycle_id
-        )  # a repeated task must not flip it again
-        previous = (changes[-1].version if done else changes[-1].previous) if changes else None
-        row = live.find_release(db, order.use_case, previous) if previous else None
+        # a repeated task must not flip it again
+        done = bool(changes) and changes[-1].cycle_id == order.cycle_id
+        wanted = changes[-1].version if done else _before(changes)
+        row = live.find_release(db, order.use_case, wanted) if wanted else None
     if row is None:
         text = "nothing to roll back to: there was no release before"
     else:
@@ -109,6 +109,15 @@ def roll_back(order: WorkOrder, store: Store, settings: Settings) -> Handover | 
         text = f"rolled back to release {row.version}: {order.reason}"
     evidence = (Evidence(name="release", value=float(row.version) if row else None, note=text),)
     return order.loop(Edge.MLOPS_TO_DATA_SCIENCE, Reason.ROLLED_BACK, text, evidence=evidence)
+
+
+def _before(changes: Sequence[Any]) -> int | None:
+    """The version that the live one took over from; never one that was rolled back in favour of the live one."""
+    if not changes:
+        return None
+    first = next(one for one in changes if one.version == changes[-1].version)
+    previous: int | None = first.previous
+    return previous
 
 
 def _failed(order: WorkOrder, error: ReleaseError) -> Loop:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.kreislauf.handovers import Loop
+from include.kreislauf.handovers import Loop, Role
 from include.kreislauf.requirements.contract import Governor
-from include.kreislauf.store.cycles import Cycle
+from include.kreislauf.store.cycles import Cycle, State
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,14 @@ class Situation:
 
     Parameters
     ----------
-    active: the use case's active cycle, if any.
-    waiting: the cycle that waits for a person, if any.
+    cycle: the loop's own cycle, if there is one.
+    active: the use case's other cycle that is at work, if any.
+    waiting: the other cycle that waits for a person, if any.
     last_opened: ``as_of`` of the latest cycle that monitoring opened and the governor accepted.
     hops: accepted loops inside the loop's own cycle.
     """
 
+    cycle: Cycle | None = None
     active: Cycle | None = None
     waiting: Cycle | None = None
     last_opened: datetime | None = None
@@ -40,28 +42,39 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     """Accept a loop, or refuse it with the reason.
 
     A loop from monitoring asks for a new cycle: there must be no other one at work, none that waits for a person, and
-    the cool-down must have passed. A loop inside a cycle only counts as a hop.
+    the cool-down must have passed. A loop inside a cycle, which must not be over, counts as a hop; one that asks a
+    person is always accepted, because it ends with the person.
     """
-    if not loop.edge.opens_cycle:
-        return _within_cycle(situation.hops, policy)
-    if situation.active and situation.active.cycle_id != loop.cycle_id:
+    if situation.active:
         return Answer(False, f"cycle {situation.active.cycle_id} is at work: one active cycle per use case")
-    if situation.waiting:
-        return Answer(
-            False, f"cycle {situation.waiting.cycle_id} waits for a person: {situation.waiting.note}"
-        )
+    if not loop.edge.opens_cycle:
+        return _within_cycle(loop, situation, policy)
+    if situation.cycle and situation.cycle.state is not State.PROPOSED:
+        return _is(situation.cycle)
+    if waiting := situation.waiting:
+        return Answer(False, f"cycle {waiting.cycle_id} waits for a person: {waiting.note}")
     return _cooled_down(loop, situation.last_opened, policy)
 
 
-def _within_cycle(hops: int, policy: Governor) -> Answer:
-    if hops >= policy.max_hops:
-        return Answer(False, f"hop limit: {hops} loops in this cycle, {policy.max_hops} allowed")
-    return Answer(True, f"hop {hops + 1} of {policy.max_hops}")
+def _within_cycle(loop: Loop, situation: Situation, policy: Governor) -> Answer:
+    if situation.cycle is None:
+        return Answer(False, f"there is no cycle {loop.cycle_id}")
+    if situation.cycle.state not in (State.ACTIVE, State.FAILED):
+        return _is(situation.cycle)
+    if loop.edge.received_by is Role.REQUIREMENTS:
+        return Answer(True, "a person decides")
+    if situation.hops >= policy.max_hops:
+        return Answer(False, f"hop limit: {situation.hops} loops in this cycle, {policy.max_hops} allowed")
+    return Answer(True, f"hop {situation.hops + 1} of {policy.max_hops}")
+
+
+def _is(cycle: Cycle) -> Answer:
+    return Answer(False, f"cycle {cycle.cycle_id} is {cycle.state}: {cycle.note or cycle.reason}")
 
 
 def _cooled_down(loop: Loop, last_opened: datetime | None, policy: Governor) -> Answer:
     if last_opened is None:
-        return Answer(True, "the first loop from monitoring")
+        return Answer(True, "no cool-down to wait for")
     ready_at = last_opened + timedelta(days=policy.cool_down_days)
     if loop.as_of < ready_at:
         return Answer(

@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from include.kreislauf.errors import HandoverError, KreislaufError
-from include.kreislauf.handovers import Edge, Frozen, Handover, Loop, Name, Role
+from include.kreislauf.handovers import OPENING, Edge, Frozen, Handover, Loop, Name, Role
 
 ANYBODY = "a person"
 """Who filled in a form and left no name."""
-OPENING = tuple(edge for edge in Edge if edge.opens_cycle)
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 

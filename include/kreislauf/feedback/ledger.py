@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from include.kreislauf.handovers import Edge
+from include.kreislauf.handovers import OPENING
 from include.kreislauf.monitoring.verdicts import judge_reported, uplift_by_period
 from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
 from include.kreislauf.statistics.intervals import mean_interval
@@ -22,11 +22,9 @@ def close_ripe_loops(db: Connection, contract: Contract, default_metric: str, as
     the value that raised the loop; the interval says how sure that is.
     """
     metrics = {metric.name: metric for metric in contract.business_metrics}
-    opening = tuple(edge for edge in Edge if edge.opens_cycle)
-    for row in messages.loops_of(db, contract.name, states=("accepted",), edges=opening):
-        made = next(
-            (one for one in live.releases_of(db, contract.name) if one.cycle_id == row.loop.cycle_id), None
-        )
+    went_live = _went_live(db, contract.name)
+    for row in messages.loops_of(db, contract.name, states=("accepted",), edges=OPENING):
+        made = went_live.get(row.loop.cycle_id)
         metric = metrics.get(row.loop.metric or default_metric)
         if made and metric:
             _close(db, row, metric, made, contract.governor.help_periods, as_of)
@@ -42,6 +40,12 @@ def metric_after(
     reports = observations.reported(db, release.use_case, metric.name, as_of)
     own = [row for row in reports if row.release == release.version]
     return list(judge_reported(metric, own).by_period.values())[:periods]
+
+
+def _went_live(db: Connection, use_case: str) -> dict[str, ReleaseRow]:
+    """Per cycle the newest of its releases that went live; one that failed its checks never did."""
+    promoted = {change.version for change in live.promotions_of(db, use_case)}
+    return {row.cycle_id: row for row in live.releases_of(db, use_case) if row.version in promoted}
 
 
 def _close(

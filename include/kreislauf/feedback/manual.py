@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,9 @@ from sqlalchemy import Connection, func, select
 
 from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused
+from include.kreislauf.feedback.standing import ROLE_OF
 from include.kreislauf.feedback.work import give_up_stale
-from include.kreislauf.handovers import TAKES, Role, Stage, WorkOrder, split_key
+from include.kreislauf.handovers import CYCLE_PATTERN, TAKES, Role, Stage, WorkOrder, split_key
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.store import contracts, cycles, live, messages
 from include.kreislauf.store.cycles import Cycle, State
@@ -46,7 +48,7 @@ def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_cloc
     cycle_id = _cycle_of_key(incoming, form)
     inputs = _newest_inputs(db, incoming.role, form.use_case, cycle_id)
     cycle = _make_active(db, incoming, form, contract, cycle_id=cycle_id, as_of=as_of, now=now)
-    attempt = _attempt(db, cycle, incoming.run_id)
+    attempt = _attempt(db, cycle, incoming)
     return WorkOrder(cycle_id=cycle.cycle_id, attempt=attempt, inputs=inputs, **facts)
 
 
@@ -87,6 +89,11 @@ def _cycle_of_key(incoming: Incoming, form: Form) -> str | None:
         raise HandoverError(
             f"the partition key is of {use_case!r}, the form of {form.use_case!r}", where=incoming.origin
         )
+    if not re.fullmatch(CYCLE_PATTERN, cycle_id):
+        raise HandoverError(
+            f"{cycle_id!r} cannot name a cycle", where="partition_key",
+            allowed="lower-case letters, digits and . : _ -", next_step="leave the key empty to open a new cycle",
+        )  # fmt: skip
     return cycle_id
 
 
@@ -143,14 +150,15 @@ def _refuse(db: Connection, cycle: Cycle, now: datetime) -> Refused:
     )  # fmt: skip
 
 
-def _attempt(db: Connection, cycle: Cycle, run_id: str) -> int:
-    """The attempt that this run has begun, or the next one: no attempt before may be mixed with it."""
+def _attempt(db: Connection, cycle: Cycle, incoming: Incoming) -> int:
+    """The attempt that this run has begun, or the next one: what an attempt before left must not be mixed in."""
     given = messages.handovers_of(db, cycle.use_case, cycle.cycle_id)
     loops = [row.loop for row in messages.loops_of(db, cycle.use_case, cycle_id=cycle.cycle_id)]
-    begun = [one.attempt for one in given if one.run_id == run_id]
-    begun += [one.attempt - 1 for one in loops if one.run_id == run_id and not one.edge.opens_cycle]
+    begun = [(one.run_id, ROLE_OF[one.stage], one.attempt) for one in given]
+    begun += [(one.run_id, one.edge.raised_by, one.attempt - 1) for one in loops]
+    own = [attempt for run_id, role, attempt in begun if (run_id, role) == (incoming.run_id, incoming.role)]
     taken = [one.attempt + 1 for one in given] + [one.attempt for one in loops]
-    return max(begun or taken, default=1)
+    return max(own or taken, default=1)
 
 
 def _newest_time(db: Connection, use_case: str) -> datetime | None:

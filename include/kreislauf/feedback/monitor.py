@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from include.kreislauf.feedback.ledger import close_ripe_loops
-from include.kreislauf.feedback.work import contract_of
-from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, WorkOrder
+from include.kreislauf.feedback.work import contract_of, give_up_stale
+from include.kreislauf.handovers import MACHINE, OPENING, Edge, Evidence, Loop, Reason, Stage, WorkOrder
 from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, novelty
 from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
 from include.kreislauf.requirements.loading import load_all
@@ -63,7 +63,8 @@ def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:
         findings = [_judge(db, metric, release, rows, order) for metric in contract.business_metrics]
         observations.save_verdicts(db, [_verdict(one, order, release) for one in findings], now)
         close_ripe_loops(db, contract, findings[0].metric.name, order.as_of)
-        _mark_live(db, release, now)
+        _mark_live(db, order, release, now)
+        give_up_stale(db, order.use_case, contract.governor.cycle_timeout_hours, now)
         if order.forced_loop:
             return _raise(db, order, contract, release, findings[0], rows, now, forced=order.forced_loop)
         fallen = next((one for one in findings if one.judgement.verdict == "breach"), None)
@@ -90,10 +91,13 @@ def _verdict(finding: Finding, order: WorkOrder, release: ReleaseRow) -> observa
     )  # fmt: skip
 
 
-def _mark_live(db: Connection, release: ReleaseRow, now: datetime) -> None:
-    """The cycle whose release is live has reached its end."""
+def _mark_live(db: Connection, order: WorkOrder, release: ReleaseRow, now: datetime) -> None:
+    """The cycle of the live release has reached its end; unless it was taken up again since, and works on."""
     cycle = cycles.find(db, release.use_case, release.cycle_id)
-    if cycle and cycle.state is State.ACTIVE:
+    if cycle is None or cycle.state not in (State.ACTIVE, State.FAILED):
+        return
+    handed_over = order.started_by == f"handover/{Stage.DEPLOYMENT}"
+    if handed_over or live.promotions_of(db, release.use_case)[-1].at >= cycle.changed_at:
         cycles.set_state(db, cycle, State.LIVE, now, f"release {release.version}")
 
 
@@ -126,7 +130,7 @@ def _raise(
         use_case=order.use_case, cycle_id=child.cycle_id, contract_hash=contract.hash, as_of=child.as_of,
         run_id=order.run_id, edge=edge, reason=reason, text=text, parent_cycle_id=release.cycle_id,
         metric=finding.metric.name, metric_before=before, evidence=_evidence(finding, rows),
-        by=order.by if forced else "kreislauf",
+        by=order.by if forced else MACHINE, override=order.override and forced is not None,
     )  # fmt: skip
     known = messages.find_loop(db, loop.id)
     if known is None:
@@ -154,8 +158,7 @@ def _diagnose(
 def _loops_without_help(db: Connection, use_case: str) -> int:
     """Closed loops in a row, newest first, that did not help; a person who was asked since begins a new count."""
     count = 0
-    opening = tuple(edge for edge in Edge if edge.opens_cycle)
-    for row in reversed(messages.loops_of(db, use_case, states=("accepted", "closed"), edges=opening)):
+    for row in reversed(messages.loops_of(db, use_case, states=("accepted", "closed"), edges=OPENING)):
         if row.helped or row.loop.edge is Edge.MONITORING_TO_REQUIREMENTS:
             break
         count += row.helped is False

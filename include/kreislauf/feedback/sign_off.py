@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from include.kreislauf.handovers import Handover, Stage, WorkOrder
+from include.kreislauf.handovers import MACHINE, Handover, Stage, WorkOrder
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_all, load_contract
 from include.kreislauf.settings import Settings
@@ -32,10 +32,14 @@ class Review:
 
 
 def changed_contract(store: Store, use_cases: Path) -> Contract | None:
-    """The first contract, by name, whose present version the workflow has not seen; broken ones are passed over."""
+    """The first contract, by name, whose present version the workflow has not seen.
+
+    Broken ones are passed over, and use cases that are at work, where the look would only be refused.
+    """
     found, _ = load_all(use_cases)
     with store.read() as db:
-        return next((one for one in found.values() if not contracts.is_known(db, one.name, one.hash)), None)
+        new = (one for one in found.values() if not contracts.is_known(db, one.name, one.hash))
+        return next((one for one in new if not cycles.in_state(db, one.name, State.ACTIVE)), None)
 
 
 def review(store: Store, order: WorkOrder, settings: Settings, now: datetime) -> Review:
@@ -53,7 +57,7 @@ def review(store: Store, order: WorkOrder, settings: Settings, now: datetime) ->
     with store.write() as db:
         contracts.record_contract(db, contract, now)
         if contract.sign_off == "automatic" and not contracts.is_signed(db, contract.name, contract.hash):
-            sign_off = SignOff("signed", by="kreislauf", how="automatic", note="sign_off: automatic")
+            sign_off = SignOff("signed", by=MACHINE, how="automatic", note="sign_off: automatic")
             contracts.record_sign_off(db, contract.name, contract.hash, sign_off, now)
         question = _question(db, order, contract, came_back)
         if question:
@@ -76,12 +80,18 @@ def _question(db: Connection, order: WorkOrder, contract: Contract, came_back: b
 def record_answer(
     store: Store, order: WorkOrder, *, approved: bool, by: str, note: str, now: datetime
 ) -> bool:
-    """Write a person's answer down and move the cycle; tells whether the cycle goes on."""
+    """Write a person's answer down and move the cycle; tells whether the cycle goes on.
+
+    A loop that is turned down leaves a contract that was signed before signed. An answer that comes after the cycle
+    had to make way for another one changes nothing but the contract's sign-off.
+    """
     with store.write() as db:
-        sign_off = SignOff("signed" if approved else "rejected", by=by, how="person", note=note)
-        if not (order.started_by.startswith("loop/") and not approved):
+        if approved or not contracts.is_signed(db, order.use_case, order.contract_hash):
+            sign_off = SignOff("signed" if approved else "rejected", by=by, how="person", note=note)
             contracts.record_sign_off(db, order.use_case, order.contract_hash, sign_off, now)
         cycle = cycles.get_cycle(db, order.use_case, order.cycle_id)
+        if cycle.state not in (State.WAITING, State.ACTIVE):
+            return False
         if not approved:
             cycles.set_state(db, cycle, State.CLOSED, now, f"rejected by {by}: {note}")
             return False

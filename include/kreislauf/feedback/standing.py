@@ -67,11 +67,14 @@ def standing(db: Connection, cycle: Cycle | None, raised: list[Row[Any]]) -> Sta
     if cycle is None:
         return Standing(places=tuple(_place(stage, "open") for stage in ORDER), attempt=1)
     where = (handovers.c.use_case == cycle.use_case, handovers.c.cycle_id == cycle.cycle_id)
-    rows = db.execute(select(handovers.c.stage, handovers.c.attempt).where(*where).order_by(handovers.c.attempt))
+    query = select(handovers.c.stage, handovers.c.attempt).where(*where).order_by(handovers.c.attempt)
+    rows = db.execute(query)
     attempts: dict[Stage, int] = {Stage(row.stage): row.attempt for row in rows}
     here, attempt = _here(cycle, attempts, [row for row in raised if row.cycle_id == cycle.cycle_id])
     done = {stage for stage in attempts if ORDER.index(stage) < ORDER.index(here)}
-    found = (_place(stage, "here" if stage is here else "done" if stage in done else "open") for stage in ORDER)
+    found = (
+        _place(stage, "here" if stage is here else "done" if stage in done else "open") for stage in ORDER
+    )
     return Standing(places=tuple(found), attempt=attempt)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
 
 from include.kreislauf.errors import ContractError
 from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
@@ -12,6 +14,7 @@ from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, messages
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.schema import handovers
 
 Step = Callable[[WorkOrder, Contract, Settings], StepResult]
 
@@ -37,8 +40,7 @@ def perform(
         loop = _within_budget(
             result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract
         )
-        messages.save_loop(db, loop, now, result.document)
-        return loop
+        return messages.ledger_entry(db, loop, now, result.document).loop
 
 
 def contract_of(store: Store, order: WorkOrder) -> Contract:
@@ -64,6 +66,21 @@ def mark_failed(store: Store, use_case: str, cycle_id: str, note: str, now: date
         cycle = cycles.find(db, use_case, cycle_id)
         if cycle and cycle.state is State.ACTIVE:
             cycles.set_state(db, cycle, State.FAILED, now, note)
+
+
+def give_up_stale(db: Connection, use_case: str, timeout_hours: float, now: datetime) -> None:
+    """An active cycle on which nothing moved for too long no longer keeps others from starting."""
+    for cycle in cycles.in_state(db, use_case, State.ACTIVE):
+        latest = db.scalar(
+            select(func.max(handovers.c.created_at)).where(
+                handovers.c.use_case == use_case, handovers.c.cycle_id == cycle.cycle_id
+            )
+        )
+        moved = max(cycle.changed_at, latest) if latest else cycle.changed_at
+        if now - moved > timedelta(hours=timeout_hours):
+            cycles.set_state(
+                db, cycle, State.FAILED, now, f"given up: nothing moved for {timeout_hours} hours"
+            )
 
 
 def _within_budget(loop: Loop, hops: int, contract: Contract) -> Loop:

@@ -9,7 +9,8 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from include.kreislauf.handovers import Name
 
@@ -148,19 +149,30 @@ class Contract(Section):
     business_metrics: tuple[BusinessMetric, ...] = Field(min_length=1, strict=False)
     governor: Governor
 
-    @model_validator(mode="after")
-    def _names_are_consistent(self) -> Contract:
-        metrics = [metric.name for metric in self.business_metrics]
-        if repeated := sorted({name for name in metrics if metrics.count(name) > 1}):
-            raise ValueError(f"business metric named twice: {', '.join(repeated)}")
-        if not any(isinstance(metric, PortfolioUplift) for metric in self.business_metrics):
-            raise ValueError("at least one business metric of kind portfolio_uplift is needed for the gate")
-        for source in self.sources:
-            if missing := {self.problem.entity, self.problem.time} - set(source.columns):
-                raise ValueError(
-                    f"source {source.name}: columns lack {', '.join(sorted(missing))} of the problem"
+    @field_validator("sources")
+    @classmethod
+    def _sources_have_the_keys(
+        cls, sources: tuple[TableSource, ...], info: ValidationInfo
+    ) -> tuple[TableSource, ...]:
+        problem: Problem | None = info.data.get("problem")  # None: it is at fault itself
+        keys = {problem.entity, problem.time} if problem else set()
+        for source in sources:
+            if lacking := sorted(keys - set(source.columns)):
+                raise _inconsistent(
+                    f"the columns of source {source.name} lack {', '.join(lacking)} of the problem",
+                    allowed="columns of the source in problem.entity and problem.time",
                 )
-        return self
+        return sources
+
+    @field_validator("business_metrics")
+    @classmethod
+    def _metrics_fit_the_gate(cls, metrics: tuple[BusinessMetric, ...]) -> tuple[BusinessMetric, ...]:
+        names = [metric.name for metric in metrics]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise _inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
+        if not any(isinstance(metric, PortfolioUplift) for metric in metrics):
+            raise _inconsistent("the gate has no metric", allowed="at least one of kind portfolio_uplift")
+        return metrics
 
     @property
     def hash(self) -> str:
@@ -171,6 +183,10 @@ class Contract(Section):
     def gate_metric(self) -> PortfolioUplift:
         """The business metric that can be computed in the lab and live by the same function."""
         return next(metric for metric in self.business_metrics if isinstance(metric, PortfolioUplift))
+
+
+def _inconsistent(what: str, *, allowed: str) -> PydanticCustomError:
+    return PydanticCustomError("inconsistent", "{what}", {"what": what, "expected": allowed})
 
 
 def canonical_json(value: Any) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from include.kreislauf.errors import ContractError
-from include.kreislauf.handovers import NAME_PATTERN
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.faults import faults_of
+from include.kreislauf.requirements.strict_yaml import YamlFault, parse
 
 FILE_NAME = "contract.yaml"
 MAX_BYTES = 1_000_000
+MAX_FAULTS = 10
+"""So many faults are told at once."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,6 @@ class Broken:
 
     name: str
     error: ContractError
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, but a key given twice is an error instead of a silent overwrite."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def load_contract(path: Path) -> Contract:
@@ -51,14 +37,11 @@ def load_contract(path: Path) -> Contract:
     """
     text = _read(path)
     try:
-        tree = yaml.compose(text, Loader=_UniqueKeyLoader)
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        content, tree = parse(text)
+    except YamlFault as fault:
         raise ContractError(
-            f"not valid YAML: {getattr(error, 'problem', error)}", where=where, next_step="correct the line"
-        ) from error
+            f"not valid YAML: {fault.what}", where=f"{path}:{fault.line}", next_step="correct the line"
+        ) from fault
     if not isinstance(content, dict):
         raise ContractError(
             "a contract is a mapping of fields", where=f"{path}:1", allowed=sorted(Contract.model_fields)
@@ -116,7 +99,8 @@ def contract_files(use_cases: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ContractError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if len(content) > MAX_BYTES:
@@ -126,63 +110,26 @@ def _read(path: Path) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ContractError(f"not UTF-8 at byte {error.start}", where=str(path)) from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ContractError(
+            f"not UTF-8 at byte {error.start}", where=f"{path}:{line}", allowed="UTF-8",
+            next_step="save the file as UTF-8",
+        ) from error  # fmt: skip
 
 
 def _contract_error(path: Path, tree: yaml.Node | None, error: ValidationError) -> ContractError:
     """The first fault with its line; the others follow in the same message."""
-    faults = [(_line(tree, fault["loc"]), fault) for fault in error.errors()]
-    first_line, first = faults[0]
-    what = "; ".join([_describe(first), *(f"line {line}: {_describe(fault)}" for line, fault in faults[1:])])
+    first, *others = faults_of(error)
+    what = [first.what]
+    what += [f"line {_line(tree, fault.location)}: {fault.what}" for fault in others[: MAX_FAULTS - 1]]
+    if (untold := len(others) - MAX_FAULTS + 1) > 0:
+        what.append(f"and {untold} more")
     return ContractError(
-        what,
-        where=f"{path}:{first_line}",
-        allowed=_allowed(first),
+        "; ".join(what),
+        where=f"{path}:{_line(tree, first.location)}",
+        allowed=first.allowed,
         next_step="correct the contract and sign it again",
     )
-
-
-def _describe(fault: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in fault["loc"]) or "contract"
-    if fault["type"] == "extra_forbidden":
-        return f"{field}: unknown field"
-    if fault["type"] == "missing":
-        return f"{field}: required field is missing"
-    shown = f" (found {fault['input']!r})" if not isinstance(fault["input"], dict | list) else ""
-    return f"{field}: {fault['msg']}{shown}"
-
-
-def _allowed(fault: ErrorDetails) -> str:
-    """What would have been accepted in the place of a fault."""
-    context = fault.get("ctx", {})
-    if fault["type"] == "union_tag_invalid":
-        return str(context["expected_tags"])
-    if fault["type"] == "string_pattern_mismatch" and context.get("pattern") == NAME_PATTERN:
-        return "lower-case letters, digits and underscores, starting with a letter, at most 63"
-    if fault["type"] in ("extra_forbidden", "missing"):
-        return ", ".join(_fields_at(fault["loc"][:-1]))
-    return str(context.get("expected", ""))
-
-
-def _fields_at(location: Sequence[str | int]) -> list[str]:
-    """Names of the fields that the model at a location has."""
-    schema = Contract.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in location:
-        node = _resolve(schema, node)
-        if isinstance(part, int):
-            node = node.get("items", {})
-        elif part in node.get("discriminator", {}).get("mapping", {}):
-            node = {"$ref": node["discriminator"]["mapping"][part]}
-        else:
-            node = node.get("properties", {}).get(part, node.get("additionalProperties") or {})
-    return list(_resolve(schema, node).get("properties", {}))
-
-
-def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return node
 
 
 def _line(node: yaml.Node | None, location: Sequence[str | int]) -> int:

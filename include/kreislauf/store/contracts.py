@@ -60,3 +60,9 @@ def signed_contract(db: Connection, use_case: str, contract_hash: str | None = N
         query = query.where(contracts.c.hash == contract_hash)
     body: dict[str, Any] | None = db.scalar(query.order_by(contracts.c.decided_at.desc()).limit(1))
     return Contract.model_validate(body) if body else None
+
+
+def signed_use_cases(db: Connection) -> list[str]:
+    """Names of the use cases with a signed contract, sorted."""
+    query = select(contracts.c.use_case).where(contracts.c.decision == "signed").distinct()
+    return list(db.scalars(query.order_by(contracts.c.use_case)))

@@ -15,10 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.schema import Table
 
 from include.kreislauf.errors import StoreError
@@ -27,6 +27,8 @@ from include.kreislauf.store.schema import HEAD
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 30
+UPGRADE_LOCK = 0x6B726569
+"""Number of the advisory lock that an upgrade takes on PostgreSQL."""
 
 
 class Store:
@@ -49,42 +51,59 @@ class Store:
             yield db
 
     def upgrade(self) -> None:
-        """Bring the schema to the revision this code needs. Safe to call from several processes, one after another."""
+        """Bring the schema to the revision this code needs. Several processes may call it at once: one does the work.
+
+        Raises
+        ------
+        StoreError: the database cannot be reached, or its schema is newer than this code.
+        """
         if self.revision() == HEAD:
             return
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
-        database = make_url(self.url).database
-        if self.engine.dialect.name == "sqlite" and database:
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        if self._file:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.connect().execution_options(kreislauf_write=True) as db:
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.write() as db:
+            if db.dialect.name == "postgresql":  # on SQLite the transaction itself is the lock
+                db.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
             config.attributes["connection"] = db
-            command.upgrade(config, "head")
-            db.commit()
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise StoreError(
+                    f"the schema cannot be upgraded: {error}", where=self.engine.url.render_as_string(),
+                    allowed=f"revisions up to {HEAD}", next_step="use the code that made this store, or a newer one",
+                ) from error  # fmt: skip
 
     def revision(self) -> str | None:
         """The schema's revision; ``None`` when the store is empty.
 
         Raises
         ------
-        StoreError: the database cannot be reached.
+        StoreError: the database cannot be reached, or is none.
         """
+        if self._file and not self._file.exists():
+            return None  # looking must not make it
         try:
             with self.read() as db:
                 if not inspect(db).has_table("alembic_version"):
                     return None
                 version: str | None = db.scalar(text("SELECT version_num FROM alembic_version"))
                 return version
-        except OperationalError as error:
-            if "unable to open database file" in str(error):
-                return None
+        except DBAPIError as error:
             raise StoreError(
                 f"the workflow store cannot be reached: {error.orig}", where=self.engine.url.render_as_string(),
                 next_step="start the database, or correct KREISLAUF_STORE_URL",
             ) from error  # fmt: skip
+
+    @property
+    def _file(self) -> Path | None:
+        url = self.engine.url
+        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
     def require(self) -> Store:
         """This store, when its schema is the one the code needs.

@@ -97,6 +97,12 @@ def save_loop(db: Connection, loop: Loop, now: datetime, document: str = "") -> 
     return insert_once(db, loops, values)
 
 
+def ledger_entry(db: Connection, loop: Loop, now: datetime, document: str = "") -> LoopRow:
+    """The loop as it stands in the ledger; written down as raised when it is new."""
+    save_loop(db, loop, now, document)
+    return _loop(db.execute(select(loops).where(loops.c.id == loop.id)).one())
+
+
 def decide_loop(
     db: Connection, loop_id: str, state: str, decision: str, run_id: str, **override: str
 ) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,10 @@ def write_files(target: Path, files: Mapping[str, bytes]) -> dict[str, str]:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
+            with suppress(FileNotFoundError):
+                target.rename(Path(aside) / "replaced")  # whole, in one step: nobody sees half of it
+            temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _fsync_folder(target)
@@ -150,6 +152,9 @@ def load_release(path: Path, digest: str) -> LoadedRelease:
     ReleaseError: a file is missing, or was changed after the release was written.
     """
     manifest = json.loads(_read_verified(path / MANIFEST, digest))
+    if lacking := {MODEL, SNAPSHOT, GOLDEN} - set(manifest["files"]):
+        raise ReleaseError(f"the release lacks {', '.join(sorted(lacking))}", where=str(path / MANIFEST),
+                           next_step="make the release again, or promote another")  # fmt: skip
     content = {name: _read_verified(path / name, sha256) for name, sha256 in manifest["files"].items()}
     return LoadedRelease(
         manifest=manifest,

@@ -7,16 +7,18 @@ repeated step leaves no duplicate.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from include.kreislauf.errors import StoreError
 
 _COMMIT = "kreislauf.commit"
+_TRIES = 10
 _VERSION = re.compile(r"^(?P<table>[a-z0-9_]+)@(?P<number>\d+)$")
 
 
@@ -34,30 +36,28 @@ class Tables:
         ----------
         commit: what this version is for; a commit written before is found again instead of written twice.
         """
-        if (known := self.find(table, commit)) is not None:
-            return known
-        url = self._url(table)
-        write_deltalake(
-            url, pa.Table.from_pandas(frame, preserve_index=False), mode="overwrite", schema_mode="overwrite",
-            storage_options=self.storage_options,
-            commit_properties=CommitProperties(custom_metadata={_COMMIT: commit}),
-        )  # fmt: skip
-        found = self.find(table, commit)
-        if found is None:
-            raise StoreError("the commit just written is not in the table's history", where=url)
-        return found
+        rows = pa.Table.from_pandas(frame, preserve_index=False)
+        for _ in range(_TRIES):
+            if (known := self.find(table, commit)) is not None:
+                return known
+            with suppress(CommitFailedError):  # another writer was faster: look again
+                write_deltalake(
+                    self._url(table), rows, mode="overwrite", schema_mode="overwrite",
+                    storage_options=self.storage_options,
+                    commit_properties=CommitProperties(custom_metadata={_COMMIT: commit}),
+                )  # fmt: skip
+        raise StoreError(
+            f"other writers were faster {_TRIES} times", where=self._url(table), next_step="repeat the task"
+        )
 
     def find(self, table: str, commit: str) -> str | None:
-        """The version that a commit made, or ``None``."""
+        """The version that a commit made first, or ``None``."""
         try:
-            history: list[dict[str, Any]] = DeltaTable(
-                self._url(table), storage_options=self.storage_options
-            ).history()
+            opened = DeltaTable(self._url(table), storage_options=self.storage_options)
         except TableNotFoundError:
             return None
-        return next(
-            (f"{table}@{entry['version']}" for entry in history if entry.get(_COMMIT) == commit), None
-        )
+        versions = (entry["version"] for entry in reversed(_history(opened)) if entry.get(_COMMIT) == commit)
+        return next((f"{table}@{version}" for version in versions), None)
 
     def read(self, version: str) -> pd.DataFrame:
         """The rows of one version.
@@ -71,10 +71,24 @@ class Tables:
         url = self._url(match["table"])
         try:
             table = DeltaTable(url, version=int(match["number"]), storage_options=self.storage_options)
+            frame: pd.DataFrame = table.to_pandas()
         except Exception as error:  # deltalake raises several unrelated types here
             raise StoreError(f"data version {version} cannot be opened: {error}", where=url) from error
-        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def _url(self, table: str) -> str:
         return f"{self.base_url}/{table}"
+
+
+def _history(table: DeltaTable) -> list[dict[str, Any]]:
+    """Every commit of a table with its version, newest first.
+
+    deltalake lists the commits as they are now, but numbers them down from the version that was opened: a commit in
+    between would shift every number.
+    """
+    while True:
+        opened = table.version()
+        history: list[dict[str, Any]] = table.history()
+        table.update_incremental()
+        if table.version() == opened:
+            return history

@@ -7,19 +7,20 @@ const LEFT = 58;
 const RIGHT = 14;
 const TOP = 30;
 const BOTTOM = 30;
+const MANY = 40;
 const DAY_MS = 86400000;
 
 export function drawChart(container, metric, promotions) {
   const width = Math.max(container.clientWidth, 240);
   if (!metric.points.length) {
-    container.replaceChildren(el("p", { class: "muted" }, "No verdict yet: it needs predictions whose outcomes are known."));
+    container.replaceChildren(el("p", { class: "muted" }, "No verdict yet: monitoring has not judged this metric."));
     return;
   }
   const scale = scales(metric, width, promotions);
   const shown = promotions.filter((one) => Date.parse(one.as_of) >= scale.x0 && Date.parse(one.as_of) <= scale.x1);
   const picture = svg(
     "svg",
-    { class: "chart", role: "img", "aria-label": describe(metric, shown), width, height: HEIGHT },
+    { class: metric.points.length > MANY ? "chart is-dense" : "chart", role: "img", "aria-label": describe(metric, shown), width, height: HEIGHT },
     ...yAxis(scale, width),
     ...xAxis(scale, width),
     ...shown.flatMap((one) => promotion(one, scale)),

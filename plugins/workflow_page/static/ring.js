@@ -86,11 +86,12 @@ function node(place, index, current, shape) {
 /** A loop as a curve through the inside, passing the middle on the side where its ends are. */
 function arc(loop, shape) {
   const from = RAISES[loop.raised_by];
-  const to = loop.raised_by === loop.received_by ? from - 1 : TAKES_UP[loop.received_by];
+  const own = loop.raised_by === loop.received_by;
+  const to = own ? from - 1 : TAKES_UP[loop.received_by];
   const [a, b, o] = [shape.at(from), shape.at(to), shape.middle];
   const mid = { x: (a.x + b.x) / 2 - o.x, y: (a.y + b.y) / 2 - o.y };
   const away = Math.hypot(mid.x / shape.rx, mid.y / shape.ry) || 0.01;
-  const pull = (0.3 + 0.36 * away) / away;
+  const pull = (own ? 0.5 : 0.24 + 0.5 * away) / away;
   const control = { x: o.x + mid.x * (2 * pull - 1), y: o.y + mid.y * (2 * pull - 1) };
   const curve = Array.from({ length: 101 }, (_, step) => bezier(a, control, b, step / 100));
   const visible = curve.filter((p) => !inside(p, a, shape, 3) && !inside(p, b, shape, 9));
@@ -114,15 +115,18 @@ function bezier(a, c, b, t) {
 const inside = (p, at, shape, margin) =>
   Math.abs(p.x - at.x) < shape.w / 2 + margin && Math.abs(p.y - at.y) < shape.h / 2 + margin;
 
+const shorten = (text) => (text.length > 12 ? `${text.slice(0, 11)}…` : text);
+
 function centre(current, shape) {
   if (!current) return svg("text", { class: "centre", x: shape.middle.x, y: shape.middle.y }, "no cycle yet");
-  const [, first, rest] = /^([^-]{1,12})-?(.*)$/.exec(current.cycle_id) ?? [null, current.cycle_id.slice(0, 12), ""];
+  const parts = /^(c\d+)-(.*)$/.exec(current.cycle_id); // other forms are a person's choice
+  const [first, rest] = parts ? parts.slice(1) : [shorten(current.cycle_id), ""];
   const { x, y } = shape.middle;
   return svg(
     "g",
     { "aria-hidden": "true" },
     svg("text", { class: "centre", x, y: y - 8 }, first),
-    shape.wide ? svg("text", { class: "centre-date", x, y: y + 10 }, rest.slice(0, 12)) : "",
+    shape.wide ? svg("text", { class: "centre-date", x, y: y + 10 }, rest) : "",
     svg("text", { class: `centre-state is-${current.state}`, x, y: y + (shape.wide ? 28 : 10) }, current.state),
   );
 }

@@ -1,0 +1,30 @@
+"""Use cases for tests: the practice example, made light, with whatever a test wants to be different."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.settings import ROOT
+
+EXAMPLE = ROOT / "include" / "use_cases" / "technology_radar"
+LIGHT: dict[str, Any] = {
+    "training": {"candidates": [{"family": "ridge"}], "held_out_periods": 4, "seed": 7},
+    "governor": {"cool_down_days": 150, "max_hops": 4, "cycle_timeout_hours": 6, "help_periods": 2},
+}
+
+
+def write_use_case(folder: Path, name: str = "radar", **changes: Any) -> Contract:
+    """Write a use case; ``changes`` replace the contract's fields, inside a section only those named."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(EXAMPLE / "features.py", folder / name)
+    values = yaml.safe_load((EXAMPLE / "contract.yaml").read_text()) | {"name": name} | LIGHT
+    for field, value in changes.items():
+        values[field] = {**values[field], **value} if isinstance(value, dict) else value
+    (folder / name / "contract.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    return load_contract(contract_path(folder, name))
