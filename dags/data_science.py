@@ -18,7 +18,7 @@ from dags.common.handover_tasks import order_of, perform_step, push_order, recei
 from include.kreislauf.handovers import Handover, Role, Stage, WorkOrder
 
 
-def _go_on(context: Any, order: WorkOrder, message: Any, next_task: str) -> str:
+def _go_on(context: Any, order: WorkOrder, message: Any, next_task: str) -> list[str]:
     """Give the result to the next discipline of this DAG, or leave by a loop."""
     if not isinstance(message, Handover):
         return way_out(context, message)

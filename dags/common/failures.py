@@ -22,10 +22,13 @@ def mark_cycle_failed(context: Any) -> None:
 
 def _key(context: Any) -> tuple[str, str] | None:
     """Use case and cycle of the run: from the order it received, else from its partition key."""
+    from include.kreislauf.errors import HandoverError
     from include.kreislauf.handovers import split_key
 
     orders = (context["ti"].xcom_pull(task_ids=task_id, key="order") for task_id in context["dag"].task_ids)
     if order := next((one for one in orders if one), None):
         return order["use_case"], order["cycle_id"]
-    partition_key = context["dag_run"].partition_key
-    return split_key(partition_key) if partition_key else None
+    try:
+        return split_key(context["dag_run"].partition_key or "")
+    except HandoverError:  # a tick of the clock, or a key that names no cycle
+        return None

@@ -40,6 +40,10 @@ class KreislaufError(Exception):
         return "; ".join(part for part in parts if part)
 
 
+class SettingsError(KreislaufError):
+    """An environment variable of the installation has a value that is not allowed."""
+
+
 class ContractError(KreislaufError):
     """A use-case contract cannot be used: it does not parse, does not validate, or is not signed."""
 

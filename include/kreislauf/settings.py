@@ -11,8 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from include.kreislauf.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,9 +81,21 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def _cached(_environment: tuple[tuple[str, str], ...]) -> Settings:
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(
+            f"{first['msg']} (found {first['input']!r})", where=f"KREISLAUF_{first['loc'][0]}".upper(),
+            allowed=str(first.get("ctx", {}).get("expected", "")), next_step="correct the environment variable",
+        ) from error  # fmt: skip
 
 
 def get_settings() -> Settings:
-    """The settings of this process; read anew when a ``KREISLAUF_*`` variable has changed."""
+    """The settings of this process; read anew when a ``KREISLAUF_*`` variable has changed.
+
+    Raises
+    ------
+    SettingsError: a variable's value is not allowed; names the variable.
+    """
     return _cached(tuple(sorted(item for item in os.environ.items() if item[0].startswith("KREISLAUF_"))))

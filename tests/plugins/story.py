@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -41,14 +42,23 @@ class Story:
         self, day: str, started_by: str, reason: str, state: State = State.ACTIVE, note: str = ""
     ) -> Cycle:
         at = utc(day)
-        fields = {"origin": f"{started_by}/{day}", "started_by": started_by, "reason": reason, "as_of": at}
+        fields: dict[str, Any] = {
+            "origin": f"{started_by}/{day}",
+            "started_by": started_by,
+            "reason": reason,
+            "as_of": at,
+        }
         made = cycles.open_cycle(self.db, NAME, now=self.now, **fields)
         assert cycles.set_state(self.db, made, state, self.now, note or None)
         return cycles.get_cycle(self.db, NAME, made.cycle_id)
 
     def hand_over(self, cycle: Cycle, *stages: Stage, attempt: int = 1) -> None:
         for stage in stages:
-            common = {"use_case": NAME, "cycle_id": cycle.cycle_id, "contract_hash": self.contract.hash}
+            common: dict[str, Any] = {
+                "use_case": NAME,
+                "cycle_id": cycle.cycle_id,
+                "contract_hash": self.contract.hash,
+            }
             made = Handover(
                 **common, as_of=cycle.as_of, attempt=attempt, stage=stage, code_version="1", output=str(stage)
             )
@@ -73,7 +83,12 @@ class Story:
         row = ReleaseRow(NAME, version, cycle.cycle_id, 1, "path", "0" * 64, manifest, cycle.as_of, self.now)
         assert live.save_release(self.db, row)
         before = live.live(self.db, NAME)
-        swap = {"cycle_id": cycle.cycle_id, "reason": cycle.reason, "as_of": cycle.as_of, "now": self.now}
+        swap: dict[str, Any] = {
+            "cycle_id": cycle.cycle_id,
+            "reason": cycle.reason,
+            "as_of": cycle.as_of,
+            "now": self.now,
+        }
         assert live.promote(self.db, NAME, version, expected=before, **swap)
         cycles.set_state(self.db, cycle, State.LIVE, self.now, f"release {version}")
 
@@ -91,7 +106,9 @@ class Story:
     def _verdict(
         self, cycle: Cycle, release: int, metric: str, as_of: datetime, value: float | None, threshold: float, half: float
     ) -> Verdict:  # fmt: skip
-        judged = "inconclusive" if value is None else "breach" if value < threshold else "healthy"
+        judged: Literal["healthy", "breach", "inconclusive"] = "inconclusive"
+        if value is not None:
+            judged = "breach" if value < threshold else "healthy"
         low, high = (None, None) if value is None else (value - half, value + half)
         text = "1 matured periods, 3 needed" if value is None else f"mean of 3 periods {value:.4g}"
         return Verdict(

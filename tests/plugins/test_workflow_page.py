@@ -16,6 +16,7 @@ from sqlalchemy import text
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.schema import HEAD
 from plugins.workflow_page.api import make_app
 from tests.plugins.page_routes import allow, routes
 
@@ -203,7 +204,7 @@ def test_the_page_follows_the_store_and_says_when_it_is_away(
             page.wait_for_selector("text=run: python -m include.kreislauf store upgrade", timeout=20_000)
             assert "Not up to date" in page.locator("#updated").inner_text()
         finally:
-            set_revision(told, "0001")
+            set_revision(told, HEAD)
         page.wait_for_selector("text=Updated", timeout=20_000)
         assert page.locator("text=store upgrade").count() == 0
 

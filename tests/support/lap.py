@@ -7,7 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Lap:
     use_case: the one that is meant where none is named.
     steps: the disciplines.
     refused: the refusals so far; ``questions``: what waits for a person, oldest first; ``sent``: every event.
+    delay: how far the wall clock is ahead.
     """
 
     settings: Settings
@@ -68,7 +69,12 @@ class Lap:
     refused: list[str] = field(default_factory=list)
     questions: list[Review] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)
+    delay: timedelta = timedelta()
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def now(self) -> datetime:
+        """The wall clock of this ring."""
+        return datetime.now(UTC) + self.delay
 
     # What starts runs
 
@@ -92,7 +98,7 @@ class Lap:
     def answer(self, *, approved: bool, by: str = "the owner", note: str = "") -> list[Message]:
         """A person's answer to the oldest question, and all that follows from it."""
         order = self.questions.pop(0).order
-        now = datetime.now(UTC)
+        now = self.now()
         goes_on = sign_off.record_answer(self.store, order, approved=approved, by=by, note=note, now=now)
         return self._follow(sign_off.sign(self.store, order, self.settings, now) if goes_on else None)
 
@@ -100,9 +106,9 @@ class Lap:
         """A due check of the live release, and all that follows from it."""
         return self.manual(Role.MONITORING, as_of=as_of, **form)
 
-    def receive(self, incoming: Incoming, now: datetime | None = None) -> WorkOrder:
+    def receive(self, incoming: Incoming) -> WorkOrder:
         """Only the receipt of a run."""
-        return receive(self.store, incoming, now or datetime.now(UTC), wall_clock=False)
+        return receive(self.store, incoming, self.now(), wall_clock=False)
 
     def run(self, incoming: Incoming) -> Message | None:
         """One DAG run; returns the message that leaves it."""
@@ -114,11 +120,11 @@ class Lap:
         try:
             return self._work(incoming.role, order)
         except Exception as error:  # what Airflow's failure callback does
-            mark_failed(self.store, order.use_case, order.cycle_id, str(error), datetime.now(UTC))
+            mark_failed(self.store, order.use_case, order.cycle_id, str(error), self.now())
             raise
 
     def _work(self, role: Role, order: WorkOrder) -> Message | None:
-        now = datetime.now(UTC)
+        now = self.now()
         if role is Role.REQUIREMENTS:
             found = sign_off.review(self.store, order, self.settings, now)
             if not found.needs_person:
@@ -133,7 +139,7 @@ class Lap:
         """Disciplines one after the other; returns the last one's message, and the order as the next gets it."""
         for stage in stages:
             message = perform(
-                stage, self.steps[stage], order, store=self.store, settings=self.settings, now=datetime.now(UTC)
+                stage, self.steps[stage], order, store=self.store, settings=self.settings, now=self.now()
             )
             if isinstance(message, Loop):
                 return message, order
@@ -160,10 +166,12 @@ class Lap:
 
     def order(self, as_of: datetime, **fields: Any) -> WorkOrder:
         """An order to work on, in a new active cycle, under the signed contract."""
-        contract, now = self.contract, datetime.now(UTC)
+        contract, now = self.contract, self.now()
         with self.store.write() as db:
             contracts.record_contract(db, contract, now)
-            contracts.record_sign_off(db, contract.name, contract.hash, SignOff("signed", "test", "person"), now)
+            contracts.record_sign_off(
+                db, contract.name, contract.hash, SignOff("signed", "test", "person"), now
+            )
             origin = f"test/{next(self._numbers)}"
             cycle = cycles.open_cycle(
                 db, contract.name, origin=origin, started_by="test", reason="a test", as_of=as_of, now=now
@@ -171,7 +179,13 @@ class Lap:
             for other in cycles.in_state(db, contract.name, State.ACTIVE):
                 cycles.set_state(db, other, State.CLOSED, now)
             cycles.set_state(db, cycle, State.ACTIVE, now)
-        values = {"contract_hash": contract.hash, "as_of": as_of, "run_id": origin, "started_by": "test", **fields}
+        values = {
+            "contract_hash": contract.hash,
+            "as_of": as_of,
+            "run_id": origin,
+            "started_by": "test",
+            **fields,
+        }
         return WorkOrder(use_case=contract.name, cycle_id=cycle.cycle_id, **values)
 
     def cycles(self, *states: State) -> list[Cycle]:
@@ -217,7 +231,7 @@ class Lap:
         rows = [
             {"id": str(uuid.uuid4()), "use_case": self.use_case, "release": release.version, "entity": one.entity,
              "known": one.entity in values, "value": values.get(one.entity), "period": period, "as_of": now,
-             "created_at": datetime.now(UTC)}
+             "created_at": self.now()}
             for one in asked
         ]  # fmt: skip
         with self.store.write() as db:

@@ -106,11 +106,7 @@ class Ring:
             self._tell_once(handover.id, _line(handover))
         for row in loops:
             self._tell_once(row.loop.id, f"  {row.loop.cycle_id}  loop/{row.loop.edge}: {row.loop.text}")
-            if row.decision:
-                self._tell_once(
-                    f"{row.loop.id}/{row.state}",
-                    f"  {row.loop.cycle_id}  governor: {row.state}, {row.decision}",
-                )
+            self._tell_once(f"{row.loop.id}/{row.state}", _fate(row))
         for cycle in known:
             if cycle.state in (State.FAILED, State.WAITING, State.CLOSED):
                 self._tell_once(
@@ -155,9 +151,19 @@ class Ring:
         return "; ".join([*(f"cycle {cycle.cycle_id} is {cycle.state}" for cycle in busy), *runs])
 
     def _tell_once(self, name: str, line: str) -> None:
-        if name not in self._told:
+        if line and name not in self._told:
             self._told.add(name)
             self._say(line)
+
+
+def _fate(row: messages.LoopRow) -> str:
+    """What became of a loop; nothing while it is only raised."""
+    if row.state == "raised":
+        return ""
+    if row.state != "closed" or row.value_before is None or row.value_after is None:
+        return f"  {row.loop.cycle_id}  governor: {row.state}, {row.decision}"
+    helped = "helped" if row.helped else "did not help"
+    return f"  {row.loop.cycle_id}  ledger: the loop {helped}, {row.loop.metric} {row.value_before:+.4g} → {row.value_after:+.4g}"
 
 
 def _line(handover: Handover) -> str:

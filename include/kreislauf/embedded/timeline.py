@@ -32,9 +32,10 @@ class CycleLine:
 
 @dataclass(frozen=True)
 class PeriodLine:
-    """One lived-through period: the release that was asked, and its business metric."""
+    """One lived-through period: the release that was asked, when, and the business metric of its answers."""
 
     period: str
+    asked: str
     release: int
     uplift: float
     novelty: float
@@ -128,25 +129,30 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
     figure, (upper, lower) = pyplot.subplots(
         2, 1, figsize=(11, 6.5), sharex=True, height_ratios=[3, 1], layout="constrained"
     )
-    times = [datetime.fromisoformat(one.period) for one in timeline.periods]
-    for release in sorted({one.release for one in timeline.periods}):
-        own = [
-            (time, one.uplift)
-            for time, one in zip(times, timeline.periods, strict=True)
-            if one.release == release
-        ]
-        upper.plot(*zip(*own, strict=True), marker="o", label=f"release {release}")
-    upper.axhline(timeline.threshold, color="black", linestyle="--", linewidth=1, label="threshold")
+    times = [datetime.fromisoformat(one.asked) for one in timeline.periods]
     for line in timeline.cycles:
-        if line.release is not None:
-            upper.axvline(datetime.fromisoformat(line.as_of), color="grey", linestyle=":", linewidth=1)
-            upper.annotate(line.started_by, (datetime.fromisoformat(line.as_of), 0.02), xycoords=("data", "axes fraction"),
-                           rotation=90, fontsize=7, ha="right", va="bottom")  # fmt: skip
+        if line.release is None:
+            continue
+        began = datetime.fromisoformat(line.as_of)
+        own = [
+            (t, one.uplift)
+            for t, one in zip(times, timeline.periods, strict=True)
+            if one.release == line.release
+        ]
+        upper.axvline(began, color="grey", linestyle=":", linewidth=1)
+        upper.annotate(f"cycle {line.key.partition('|')[2][1:5].lstrip('0')}", (began, 1.01), xycoords=("data", "axes fraction"),
+                       fontsize=8, ha="center", va="bottom")  # fmt: skip
+        if own:
+            upper.plot(
+                *zip(*own, strict=True), marker="o", label=f"release {line.release}: {line.started_by}"
+            )
+    upper.axhline(timeline.threshold, color="black", linestyle="--", linewidth=1, label="threshold")
     upper.set_ylabel(f"{timeline.metric}\n(log points per quarter)")
-    upper.set_title(f"{timeline.use_case}: {_error_line(timeline)}", fontsize=10)
-    upper.legend(fontsize=8, ncols=4, loc="upper left")
+    upper.set_title(f"{timeline.use_case}: {_error_line(timeline)}", fontsize=10, pad=18)
+    figure.legend(fontsize=8, ncols=3, loc="outside lower center")
     lower.bar(times, [one.novelty for one in timeline.periods], width=60, color="tab:purple")
     lower.set_ylabel("novelty\n(share of requests)")
+    lower.set_xlabel("quarter that was predicted")
     lower.set_ylim(0, 1)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -176,7 +182,8 @@ def _periods(rows: list[Any], by_release: dict[int, dict[datetime, float]]) -> l
         for period, uplift in uplifts.items():
             asked = [row for row in rows if row.release == release and row.period == period]
             novelty = sum(not row.known for row in asked) / len(asked)
-            lines.append(PeriodLine(period.isoformat(), release, uplift, novelty))
+            when = max(row.as_of for row in asked)
+            lines.append(PeriodLine(period.isoformat(), when.isoformat(), release, uplift, novelty))
     return sorted(lines, key=lambda line: (line.period, line.release))
 
 
@@ -192,7 +199,8 @@ def _error_line(timeline: Timeline) -> str:
     if timeline.mae is None or not timeline.mae_persistence:
         return "no outcome has matured yet"
     gain = 1 - timeline.mae / timeline.mae_persistence
+    compared = f"{abs(gain):.1%} {'lower' if gain >= 0 else 'higher'}"
     return (
-        f"live MAE {timeline.mae:.4f}, persistence {timeline.mae_persistence:.4f} ({gain:+.1%} lower) "
+        f"live MAE {timeline.mae:.4f}, persistence {timeline.mae_persistence:.4f} ({compared}) "
         f"over {timeline.predictions_with_outcome} predictions"
     )

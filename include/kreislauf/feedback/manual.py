@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused
 from include.kreislauf.feedback.standing import ROLE_OF
 from include.kreislauf.feedback.work import give_up_stale
-from include.kreislauf.handovers import CYCLE_PATTERN, TAKES, Role, Stage, WorkOrder, split_key
+from include.kreislauf.handovers import TAKES, Role, Stage, WorkOrder, split_key
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.store import contracts, cycles, live, messages
 from include.kreislauf.store.cycles import Cycle, State
@@ -89,11 +88,6 @@ def _cycle_of_key(incoming: Incoming, form: Form) -> str | None:
         raise HandoverError(
             f"the partition key is of {use_case!r}, the form of {form.use_case!r}", where=incoming.origin
         )
-    if not re.fullmatch(CYCLE_PATTERN, cycle_id):
-        raise HandoverError(
-            f"{cycle_id!r} cannot name a cycle", where="partition_key",
-            allowed="lower-case letters, digits and . : _ -", next_step="leave the key empty to open a new cycle",
-        )  # fmt: skip
     return cycle_id
 
 

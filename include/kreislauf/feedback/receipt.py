@@ -55,12 +55,31 @@ def _answer(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool)
         if not incoming.received:
             return manual_order(db, incoming, now, wall_clock=wall_clock)
         message = max(incoming.received, key=lambda one: (one.attempt, isinstance(one, Loop)))
-        _reject_duplicate(db, incoming, message)
         if isinstance(message, Loop):
             return _from_loop(db, incoming, message, now)
         return _from_handover(db, incoming, message, now)
     except Refused as refusal:
         return refusal
+
+
+def _from_handover(db: Connection, incoming: Incoming, message: Handover, now: datetime) -> WorkOrder:
+    expected = TAKES.get(incoming.role)
+    if message.stage is not expected:
+        raise HandoverError(
+            f"a handover of {message.stage} arrived", where=incoming.origin, allowed=expected or "loops only"
+        )
+    _reject_duplicate(db, incoming, message)
+    stored = messages.find_handover(db, message.use_case, message.cycle_id, message.stage, message.attempt)
+    if stored is None:
+        raise HandoverError(
+            f"handover {message.id} is not in the workflow store", where=incoming.origin,
+            next_step="let the DAG that owns this stage make it; events alone carry no work",
+        )  # fmt: skip
+    if incoming.role is not Role.MONITORING:
+        _require_active(db, cycles.get_cycle(db, message.use_case, message.cycle_id), incoming, now)
+    return _order(
+        stored, incoming, started_by=f"handover/{message.stage}", inputs={message.stage: stored.output}
+    )
 
 
 def _reject_duplicate(db: Connection, incoming: Incoming, message: Message) -> None:
@@ -82,25 +101,6 @@ def _reject_duplicate(db: Connection, incoming: Incoming, message: Message) -> N
             )
 
 
-def _from_handover(db: Connection, incoming: Incoming, message: Handover, now: datetime) -> WorkOrder:
-    expected = TAKES.get(incoming.role)
-    if message.stage is not expected:
-        raise HandoverError(
-            f"a handover of {message.stage} arrived", where=incoming.origin, allowed=expected or "loops only"
-        )
-    stored = messages.find_handover(db, message.use_case, message.cycle_id, message.stage, message.attempt)
-    if stored is None:
-        raise HandoverError(
-            f"handover {message.id} is not in the workflow store", where=incoming.origin,
-            next_step="let the DAG that owns this stage make it; events alone carry no work",
-        )  # fmt: skip
-    if incoming.role is not Role.MONITORING:
-        _require_active(db, cycles.get_cycle(db, message.use_case, message.cycle_id), incoming, now)
-    return _order(
-        stored, incoming, started_by=f"handover/{message.stage}", inputs={message.stage: stored.output}
-    )
-
-
 def _require_active(db: Connection, cycle: Cycle, incoming: Incoming, now: datetime) -> None:
     """The cycle must be at work; one that failed is taken up again when its task is repeated."""
     again = [State.FAILED]
@@ -117,6 +117,7 @@ def _from_loop(db: Connection, incoming: Incoming, message: Loop, now: datetime)
         raise HandoverError(
             f"loop {message.edge} arrived", where=incoming.origin, allowed=f"loops to {incoming.role}"
         )
+    _reject_duplicate(db, incoming, message)
     row = messages.ledger_entry(db, message, now)
     loop, contract = row.loop, _contract(db, row.loop)
     if row.state == "raised":

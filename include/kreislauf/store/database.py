@@ -145,7 +145,8 @@ def _engine(url: str) -> Engine:
     if made.get_backend_name() == "postgresql" and made.drivername == "postgresql":
         made = made.set(drivername="postgresql+psycopg")
     if made.get_backend_name() != "sqlite":
-        return create_engine(made, pool_pre_ping=True)
+        # an unreachable host must not hold a request for the system's own time-out of minutes
+        return create_engine(made, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     engine = create_engine(made, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

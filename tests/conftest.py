@@ -1,0 +1,81 @@
+"""For all tests: a PostgreSQL server, a fresh workflow store on each database, races.
+
+Tests with a ``store`` run twice, on SQLite and on PostgreSQL; ``-m "not postgres"`` leaves the second out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from include.kreislauf.store.database import Store
+from tests.support.postgres import PostgresServer, find_binaries, running_postgres
+from tests.support.racing import ProcessRace, Race, ThreadRace, processes
+
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole session."""
+    if (binaries := find_binaries()) is None:
+        message = "PostgreSQL is not installed: apt-get install postgresql"
+        if os.environ.get("KREISLAUF_REQUIRE_POSTGRES") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    with running_postgres(binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the store's schema, to be copied."""
+    path = tmp_path_factory.mktemp("store") / "migrated.db"
+    store = Store(f"sqlite:///{path}")
+    store.upgrade()
+    store.engine.dispose()
+    return path
+
+
+@pytest.fixture(params=BOTH)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty workflow store with its schema."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").new_database()
+    else:
+        path = tmp_path / "kreislauf.db"
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        url = f"sqlite:///{path}"
+    yield from _disposed(Store(url))
+
+
+@pytest.fixture(params=BOTH)
+def bare_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store whose database has no schema yet; on SQLite not even its folder exists."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").new_database(migrated=False)
+    else:
+        url = f"sqlite:///{tmp_path / 'new' / 'kreislauf.db'}"
+    yield from _disposed(Store(url))
+
+
+@pytest.fixture(scope="session")
+def process_race() -> Iterator[ProcessRace]:
+    """Three processes for races."""
+    with processes(3) as race:
+        yield race
+
+
+@pytest.fixture(params=["threads", "processes"])
+def race(request: pytest.FixtureRequest) -> Race:
+    """A race of threads, then one of processes."""
+    return ThreadRace(8) if request.param == "threads" else request.getfixturevalue("process_race")
+
+
+def _disposed(store: Store) -> Iterator[Store]:
+    yield store
+    store.engine.dispose()
