@@ -40,7 +40,10 @@ def manual_form(*, with_loop: bool = False) -> dict[str, Param]:
             None, type=["string", "null"], title="Reason", maxLength=2000,
             description="Why you start it; stays with the cycle for everyone to read.",
         ),
-        "by": Param("a person", type="string", title="Your name or role", maxLength=128),
+        "by": Param(
+            None, type=["string", "null"], title="Your name or role", maxLength=128,
+            description="Stays with the cycle; empty: the user you are logged in as.",
+        ),
         "as_of": Param(
             None, type=["string", "null"], format="date-time", title="As of",
             description="The time the data may know of; empty: now.",

@@ -44,7 +44,7 @@ def receive_order(role: Role, context: Any, form: Any = None) -> WorkOrder:
             run_id=dag_run.run_id,
             partition_key=None if form else dag_run.partition_key,  # a tick's key is no cycle's
             received=received,
-            form=form or (None if received else read_form(context["params"])),
+            form=form or (None if received else read_form(filled_in(context))),
         )
         order = receive(get_store(), incoming, settings.now(), wall_clock=settings.clock == "wall")
     except Refused as refusal:
@@ -60,6 +60,13 @@ def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
     events = context.get("triggering_asset_events") or {}
     key = context["dag_run"].partition_key
     return tuple(unbundle(dict(event.extra or {}), key) for of_asset in events.values() for event in of_asset)
+
+
+def filled_in(context: Any) -> dict[str, Any]:
+    """What stands in the form of a manual run; who left no name is known by their log-in."""
+    values = dict(context["params"])
+    user = context["dag_run"].triggering_user_name
+    return {**values, "by": values.get("by") or user}
 
 
 def started_by_clock(context: Any) -> bool:

@@ -72,11 +72,13 @@ def test_a_manual_run_without_a_key_carries_on_around_the_ring(ring: RunningRing
 
 
 def test_monitoring_by_hand_sends_the_work_back_where_a_person_wants_it(ring: RunningRing) -> None:
-    ring.trigger(Role.MONITORING, "try the main loop", loop=Edge.MONITORING_TO_DATA_ENGINEERING.value)
+    ring.trigger(
+        Role.MONITORING, "try the main loop", loop=Edge.MONITORING_TO_DATA_ENGINEERING.value, by=None
+    )
     ring.rest()
     with ring.store.read() as db:
         row = messages.loops_of(db, USE_CASE, edges=(Edge.MONITORING_TO_DATA_ENGINEERING,))[-1]
-    assert (row.state, row.loop.by, row.loop.parent_cycle_id is not None) == ("accepted", "a test", True)
+    assert (row.state, row.loop.by, row.loop.parent_cycle_id is not None) == ("accepted", "admin", True)
     started = ring.api.runs("data_engineering", partition_key=row.loop.key)
     assert [run["state"] for run in started] == ["success"]
     answer_all(ring, "Reject")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from include.kreislauf.handovers import Stage
 from include.kreislauf.settings import Settings
 from include.kreislauf.simulation.panel import PANEL_PATH, write_panel
 from include.kreislauf.simulation.technologies import simulate
 from include.kreislauf.store.database import Store
-from tests.support.lap import Lap
+from tests.support.lap import STEPS, Lap
 from tests.support.script import Script
 from tests.support.use_cases import write_use_case
 
@@ -28,10 +29,13 @@ def simulated_panel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_lap(tmp_path: Path, migrated_file: Path, simulated_panel: Path) -> Iterator[MakeLap]:
-    """Makes the ring of one use case, with its own home and its own copy of the panel."""
+    """Makes the ring of one use case, with its own home and its own copy of the panel.
+
+    Disciplines that are ``real`` work also where a script stands in for the others.
+    """
     made: list[Lap] = []
 
-    def make(script: Script | None = None, **changes: Any) -> Lap:
+    def make(script: Script | None = None, *, real: Collection[Stage] = (), **changes: Any) -> Lap:
         home = tmp_path / f"home{len(made)}"
         panel = home / "data" / PANEL_PATH
         panel.parent.mkdir(parents=True)
@@ -42,8 +46,8 @@ def make_lap(tmp_path: Path, migrated_file: Path, simulated_panel: Path) -> Iter
             home=home, data=str(home / "data"), use_cases=home / "use_cases", clock="given", store_url="",
             tables_url="", service_url="",
         )  # fmt: skip
-        steps = {"steps": script.steps()} if script else {}
-        made.append(Lap(settings, Store(settings.store), contract.name, **steps))
+        steps = {**STEPS, **(script.steps() if script else {}), **{stage: STEPS[stage] for stage in real}}
+        made.append(Lap(settings, Store(settings.store), contract.name, steps))
         return made[-1]
 
     yield make

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from include.kreislauf.store import cycles, live, messages, observations
 from include.kreislauf.store.cycles import State

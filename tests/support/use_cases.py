@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -26,5 +27,7 @@ def write_use_case(folder: Path, name: str = "radar", **changes: Any) -> Contrac
     values = yaml.safe_load((EXAMPLE / "contract.yaml").read_text()) | {"name": name} | LIGHT
     for field, value in changes.items():
         values[field] = {**values[field], **value} if isinstance(value, dict) else value
-    (folder / name / "contract.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    (folder / name / "contract.yaml").write_text(
+        yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False)
+    )
     return load_contract(contract_path(folder, name))

@@ -107,15 +107,24 @@ def _convert(frame: pd.DataFrame, source: TableSource, url: str) -> pd.DataFrame
         if column.type == "text":
             converted[name] = values.astype("str").where(values.notna(), None)
             continue
-        parsed: Any = (pd.to_numeric if column.type == "number" else pd.to_datetime)(values, errors="coerce")
+        parsed: Any = pd.to_numeric(values, errors="coerce") if column.type == "number" else _dates(values)
         if len(bad := values.index[parsed.isna() & values.notna()]):
             raise SourceError(
                 f"column {name}: {values[bad[0]]!r} in row {bad[0] + 2} is not a {column.type}"
                 + (f", nor are {len(bad) - 1} others" if len(bad) > 1 else ""),
-                where=url, next_step="correct the source's rows",
+                where=url, allowed="ISO 8601, such as 2016-04-01" if column.type == "date" else "",
+                next_step="correct the source's rows",
             )  # fmt: skip
         converted[name] = parsed.astype("float64") if column.type == "number" else parsed
     return pd.DataFrame(converted)
+
+
+def _dates(values: pd.Series) -> pd.Series:
+    """Dates in UTC, without a zone. Text must be ISO 8601, so that no month is taken for a day."""
+    given = values
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        given = values.astype("str").where(values.notna())
+    return pd.to_datetime(given, errors="coerce", utc=True, format="ISO8601").dt.tz_localize(None)
 
 
 def _column(column: Column) -> pa.Column:

@@ -17,7 +17,7 @@ from include.kreislauf.evaluation.winner import Winner, load_winner
 from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import live, messages, release_files
+from include.kreislauf.store import cycles, live, messages, release_files
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
 
@@ -36,7 +36,7 @@ def deploy(order: WorkOrder, contract: Contract, settings: Settings) -> StepResu
         release_files.load_release(Path(row.path), row.digest).check_golden()
     except ReleaseError as error:
         return StepResult(_failed(order, error))
-    previous = promote(store, row, order, order.reason or order.started_by, settings)
+    previous = promote(store, row, order, _why(order, store), settings)
     answered = confirm(settings.service_url, row.use_case, row.version)
     summary = {"version": row.version, "previous": previous, "family": winner.family,
                "metrics": row.manifest["metrics"], "service": answered}  # fmt: skip
@@ -134,6 +134,12 @@ def _manifest(order: WorkOrder, winner: Winner, version: int, store: Store) -> d
         "trained_until": winner.trained_until,
         "libraries": {"python": platform.python_version(), "scikit-learn": sklearn.__version__, "pandas": pd.__version__},
     }  # fmt: skip
+
+
+def _why(order: WorkOrder, store: Store) -> str:
+    """Why the cycle was opened: the reason that a promotion carries."""
+    with store.read() as db:
+        return cycles.get_cycle(db, order.use_case, order.cycle_id).reason
 
 
 def _metrics(order: WorkOrder, store: Store) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def check_features(frame: pd.DataFrame, module: FeatureModule) -> pd.DataFrame:
     try:
         return schema.validate(frame, lazy=True)
     except SchemaErrors as error:
-        case = error.failure_cases.iloc[0]
+        case = error.failure_cases.head(1).to_dict("records")[0]
         what = f"{case['column']} fails {case['check']}, found {case['failure_case']!r}"
         raise PreparationError(f"{what}; {len(error.failure_cases)} faults in all", where=FEATURES) from error
 

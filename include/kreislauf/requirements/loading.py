@@ -15,7 +15,7 @@ from include.kreislauf.requirements.faults import faults_of
 from include.kreislauf.requirements.strict_yaml import YamlFault, parse
 
 FILE_NAME = "contract.yaml"
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 MAX_FAULTS = 10
 """So many faults are told at once."""
 

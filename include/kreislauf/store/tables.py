@@ -66,7 +66,7 @@ class Tables:
         ------
         StoreError: the version's name is malformed, or there is no such version.
         """
-        if (match := _VERSION.match(version)) is None:
+        if (match := _VERSION.fullmatch(version)) is None:
             raise StoreError(f"{version!r} does not name a data version", allowed="table@number")
         url = self._url(match["table"])
         try:
