@@ -22,8 +22,7 @@ def _go_on(context: Any, order: WorkOrder, message: Any, next_task: str) -> list
     """Give the result to the next discipline of this DAG, or leave by a loop."""
     if not isinstance(message, Handover):
         return way_out(context, message)
-    inputs = {**order.inputs, message.stage: message.output}
-    push_order(context, order.model_copy(update={"inputs": inputs}))
+    push_order(context, order.after(message))
     return [next_task]
 
 

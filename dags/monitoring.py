@@ -7,6 +7,7 @@ whatever the verdict says). **Raises** loops to mlops, data science, data engine
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -28,16 +29,19 @@ with DAG(
     @task.branch
     def check(**context: Any) -> list[str]:
         """Judge every business metric, of one use case or of all that are due; at most one loop for each."""
-        from include.kreislauf.feedback.monitor import check as step
-        from include.kreislauf.feedback.monitor import due_orders
+        from include.kreislauf.feedback.monitor import check as check_one
+        from include.kreislauf.feedback.monitor import check_all, due_orders
         from include.kreislauf.store.database import get_store
 
         settings, store = get_settings(), get_store()
-        if started_by_clock(context):
-            orders = due_orders(store, settings.use_cases, context["dag_run"].run_id, settings.now())
-        else:
-            orders = [receive_order(Role.MONITORING, context)]
-        found = (step(order, store=store, now=settings.now()) for order in orders)
-        return way_out(context, *(loop for loop in found if loop))
+        if not started_by_clock(context):
+            order = receive_order(Role.MONITORING, context)
+            loop = check_one(order, store=store, now=settings.now())
+            return way_out(context, *([loop] if loop else []))
+        orders = due_orders(store, settings.use_cases, context["dag_run"].run_id, settings.now())
+        loops, faults = check_all(orders, store=store, now=settings.now())
+        for fault in faults:
+            logging.getLogger(__name__).error("not judged: %s", fault)
+        return way_out(context, *loops)
 
     check() >> ways_out(Role.MONITORING, None, ["check"])

@@ -45,22 +45,22 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty workflow store with its schema."""
     if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_database()
+        with request.getfixturevalue("postgres").database() as url:
+            yield from _disposed(Store(url))
     else:
         path = tmp_path / "kreislauf.db"
         shutil.copy(request.getfixturevalue("migrated_file"), path)
-        url = f"sqlite:///{path}"
-    yield from _disposed(Store(url))
+        yield from _disposed(Store(f"sqlite:///{path}"))
 
 
 @pytest.fixture(params=BOTH)
 def bare_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A store whose database has no schema yet; on SQLite not even its folder exists."""
     if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_database(migrated=False)
+        with request.getfixturevalue("postgres").database(migrated=False) as url:
+            yield from _disposed(Store(url))
     else:
-        url = f"sqlite:///{tmp_path / 'new' / 'kreislauf.db'}"
-    yield from _disposed(Store(url))
+        yield from _disposed(Store(f"sqlite:///{tmp_path / 'new' / 'kreislauf.db'}"))
 
 
 @pytest.fixture(scope="session")

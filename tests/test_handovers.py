@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ HANDOVERS = st.builds(
 LOOPS = st.builds(
     Loop, **SHARED, edge=st.sampled_from(Edge), reason=st.sampled_from(Reason), text=TEXTS,
     evidence=st.lists(EVIDENCE, max_size=2).map(tuple), step=st.none() | st.sampled_from(Stage),
-    parent_cycle_id=st.none() | CYCLES, metric=TEXTS, metric_before=st.none() | EVIDENCE, by=TEXTS,
+    parent_cycle_id=st.none() | CYCLES, metric=TEXTS, metric_before=st.none() | EVIDENCE, by=TEXTS, override=st.booleans(),
 )  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def test_an_edge_tells_who_raises_it_and_who_receives_it(edge: Edge):
 
 def test_each_role_takes_what_the_role_before_it_gives():
     ring = list(Role)
-    for giver, taker in zip(ring[:-1], ring[1:], strict=True):
+    for giver, taker in pairwise(ring):
         assert TAKES[taker] is GIVES[giver]
     assert set(GIVES) == set(Role)
 

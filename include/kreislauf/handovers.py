@@ -219,6 +219,11 @@ class WorkOrder(Message):
             summary=summary,
         )  # fmt: skip
 
+    def after(self, handover: Handover) -> WorkOrder:
+        """The order as the next discipline of the same role gets it: with a result, and what that was made from."""
+        inputs = {**self.inputs, **handover.inputs, handover.stage: handover.output}
+        return self.model_copy(update={"inputs": inputs})
+
     def loop(self, edge: Edge, reason: Reason, text: str, **fields: Any) -> Loop:
         """A loop inside this cycle: the attempt that it asks for is the next one."""
         own = {**self._message_fields(), "attempt": self.attempt + 1, "hop": self.hop + 1}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.kreislauf.feedback.monitor import check, due_orders
+from include.kreislauf.feedback.monitor import check, check_all, due_orders
 from include.kreislauf.handovers import Edge, Loop, Reason, Role, Stage
 from include.kreislauf.store import contracts
 from include.kreislauf.store.contracts import SignOff
@@ -302,3 +302,15 @@ def test_a_use_case_whose_contract_is_no_longer_signed_is_not_checked(two_live: 
 def test_a_use_case_that_was_removed_is_not_checked(two_live: Lap) -> None:
     (two_live.settings.use_cases / "radar" / "contract.yaml").unlink()
     assert due(two_live) == {"second": FIRST}
+
+
+def test_a_fault_in_one_use_case_does_not_keep_the_others_from_being_judged(two_live: Lap) -> None:
+    year(two_live, 2016, -0.05)
+    orders = due_orders(two_live.store, two_live.settings.use_cases, "scheduled-1", quarter("2017Q1"))
+    unsigned = [
+        one.model_copy(update={"contract_hash": "0" * 64}) for one in orders if one.use_case == "second"
+    ]
+    loops, faults = check_all([*unsigned, *orders], store=two_live.store, now=two_live.now())
+    assert [one.use_case for one in loops] == ["radar"]
+    assert len(faults) == 1
+    assert faults[0].startswith("second: ContractError")

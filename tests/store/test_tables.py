@@ -79,8 +79,10 @@ def test_writers_at_once_each_get_their_own_rows(tables: Tables):
         assert [tables.read(version)["value"].tolist() for version in versions] == [[0], [1], [2], [3]]
 
 
-def test_writers_of_the_same_commit_at_once_get_the_same_version(tables: Tables):
-    tables.write("raw", FRAME, "c0|1")
+@pytest.mark.parametrize("new", [True, False], ids=["new table", "existing table"])
+def test_writers_of_the_same_commit_at_once_get_the_same_version(tables: Tables, new: bool):
+    if not new:
+        tables.write("raw", FRAME, "c0|1")
     (version,) = set(ThreadRace(4)(write_same, tables))
     assert len(tables.read(version)) == 1
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from include.kreislauf.collection.step import collect
 from include.kreislauf.deployment.step import deploy
+from include.kreislauf.embedded.client import Answer
 from include.kreislauf.embedded.worlds import Asked
 from include.kreislauf.evaluation.step import evaluate
 from include.kreislauf.feedback import monitor, sign_off
@@ -143,7 +144,7 @@ class Lap:
             )
             if isinstance(message, Loop):
                 return message, order
-            order = order.model_copy(update={"inputs": {**order.inputs, stage: message.output}})
+            order = order.after(message)
         return message, order
 
     def _follow(self, first: Message | None) -> list[Message]:
@@ -222,21 +223,24 @@ class Lap:
 
     # What happens outside
 
-    def predict(self, now: datetime, period: datetime, asked: Sequence[Asked]) -> dict[str, str]:
-        """What the service does: log the live release's predictions; returns prediction ids by entity."""
+    def predict(self, now: datetime, period: datetime, asked: Sequence[Asked]) -> list[Answer]:
+        """What the service does: log the live release's predictions, and answer."""
         release = self.loaded()
         known = [one for one in asked if one.entity in release.snapshot]
         given = [one.features or release.snapshot[one.entity] for one in known]
         values = {one.entity: float(value) for one, value in zip(known, release.predict(given), strict=True)}
-        rows = [
-            {"id": str(uuid.uuid4()), "use_case": self.use_case, "release": release.version, "entity": one.entity,
-             "known": one.entity in values, "value": values.get(one.entity), "period": period, "as_of": now,
-             "created_at": self.now()}
+        answers = [
+            Answer(str(uuid.uuid4()), one.entity, period.isoformat(), release.version, one.entity in values, values.get(one.entity))
             for one in asked
+        ]  # fmt: skip
+        rows = [
+            {"id": one.prediction_id, "use_case": self.use_case, "release": one.release, "entity": one.entity,
+             "known": one.known, "value": one.value, "period": period, "as_of": now, "created_at": self.now()}
+            for one in answers
         ]  # fmt: skip
         with self.store.write() as db:
             observations.save_predictions(db, rows)
-        return {str(row["entity"]): str(row["id"]) for row in rows}
+        return answers
 
 
 def receiver(message: Message) -> Role:

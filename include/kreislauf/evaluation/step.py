@@ -110,14 +110,12 @@ def _champion(
 def _predict_known(
     release: LoadedRelease, rows: pd.DataFrame
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Predictions in the order of the rows; NaN where the release does not know the entity."""
+    """Predictions in the order of the rows; NaN where the release does not know the entity, or lacks a feature."""
     values = np.full(len(rows), np.nan)
+    columns = [*release.numeric, *release.categorical]
     known = rows["entity"].isin(list(release.snapshot)).to_numpy()
-    if known.any():
-        records = cast(
-            "list[dict[str, Any]]",
-            rows.loc[known, [*release.numeric, *release.categorical]].to_dict("records"),
-        )
+    if known.any() and set(columns) <= set(rows.columns):
+        records = cast("list[dict[str, Any]]", rows.loc[known, columns].to_dict("records"))
         values[known] = release.predict(records)
     return values
 

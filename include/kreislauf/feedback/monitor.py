@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +50,23 @@ def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> lis
         for release, name in found
         if release and (contract := signed.get(name))
     ]  # fmt: skip
+
+
+def check_all(orders: Iterable[WorkOrder], *, store: Store, now: datetime) -> tuple[list[Loop], list[str]]:
+    """Check several use cases; a fault in one does not keep the others from being judged.
+
+    Returns
+    -------
+    The loops to raise, and a line for each use case that could not be judged.
+    """
+    loops, faults = [], []
+    for order in orders:
+        try:
+            if loop := check(order, store=store, now=now):
+                loops.append(loop)
+        except Exception as error:  # noqa: BLE001 - told by the caller, who must still emit the others' loops
+            faults.append(f"{order.use_case}: {type(error).__name__}: {error}")
+    return loops, faults
 
 
 def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:

@@ -77,7 +77,7 @@ class Training(Section):
 
     candidates: tuple[Family, ...] = Field(min_length=1, strict=False)
     held_out_periods: int = Field(
-        ge=1, le=200, description="Latest periods with known target, kept for the gate."
+        ge=4, le=200, description="Latest periods with known target, kept for the gate."
     )
     seed: int = 0
 

@@ -8,7 +8,7 @@ text, and what a contract has no need of (anchors, tags, a key given twice) is r
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -59,7 +59,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or event.anchor:
-            raise _fault("anchors and aliases (& and *) are not part of a contract: write the value out", event)
+            raise _fault(
+                "anchors and aliases (& and *) are not part of a contract: write the value out", event
+            )
         if event.tag:
             raise _fault(f"tags such as {event.tag} are not part of a contract", event)
         if self._depth == MAX_DEPTH:
@@ -97,4 +99,4 @@ def _is_unicode(text: str) -> bool:
 
 
 def _fault(what: str, place: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=what, problem_mark=place.start_mark)
+    return yaml.MarkedYAMLError(problem=what, problem_mark=cast("yaml.error.Mark", place.start_mark))

@@ -40,11 +40,12 @@ class Tables:
         for _ in range(_TRIES):
             if (known := self.find(table, commit)) is not None:
                 return known
-            with suppress(CommitFailedError):  # another writer was faster: look again
+            # Another writer was faster: look again. deltalake's own retry would add the rows of two first writers up.
+            with suppress(CommitFailedError):
                 write_deltalake(
                     self._url(table), rows, mode="overwrite", schema_mode="overwrite",
                     storage_options=self.storage_options,
-                    commit_properties=CommitProperties(custom_metadata={_COMMIT: commit}),
+                    commit_properties=CommitProperties(custom_metadata={_COMMIT: commit}, max_commit_retries=0),
                 )  # fmt: skip
         raise StoreError(
             f"other writers were faster {_TRIES} times", where=self._url(table), next_step="repeat the task"

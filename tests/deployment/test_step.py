@@ -1,0 +1,411 @@
+"""Deployment: one release per attempt, live only after its checks; and the way back to the one before."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
+from typing import Any
+
+import pytest
+
+from include.kreislauf.deployment import confirmation, step
+from include.kreislauf.deployment.confirmation import confirm
+from include.kreislauf.deployment.step import deploy
+from include.kreislauf.errors import TrainingError
+from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage, WorkOrder
+from include.kreislauf.store import live, messages, release_files
+from include.kreislauf.store.cycles import State
+from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.tables import Tables
+from tests.support.fixtures import MakeLap
+from tests.support.lap import Lap
+from tests.support.script import Script, release
+
+AS_OF = datetime(2016, 1, 1, tzinfo=UTC)
+CHAIN = (Stage.COLLECTION, Stage.PREPARATION, Stage.TRAINING, Stage.EVALUATION)
+ROLL_BACK = f"loop/{Edge.MONITORING_TO_MLOPS}"
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def evaluated(lap: Lap, as_of: datetime = AS_OF) -> WorkOrder:
+    """The order of a deployment, with a winner."""
+    return lap.work(lap.order(as_of), *CHAIN)[1]
+
+
+def deployed(lap: Lap, order: WorkOrder) -> Handover:
+    message = lap.work(order, Stage.DEPLOYMENT)[0]
+    assert isinstance(message, Handover), message
+    return message
+
+
+def releases(lap: Lap) -> list[ReleaseRow]:
+    with lap.store.read() as db:
+        return live.releases_of(db, lap.use_case)
+
+
+def promotions(lap: Lap) -> list[tuple[int, int | None]]:
+    """Every change of the live release, as (version, previous)."""
+    with lap.store.read() as db:
+        return [(change.version, change.previous) for change in live.promotions_of(db, lap.use_case)]
+
+
+def dies_at(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, work: Callable[[], Any]) -> None:
+    """Work whose process dies when it calls a function."""
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(target, name, die)
+        work()
+
+
+# A release
+
+
+def test_the_winner_becomes_a_live_release(lap: Lap) -> None:
+    order = evaluated(lap)
+    made = deployed(lap, order)
+    row = lap.live()
+    assert row is not None
+    assert (row.version, row.cycle_id, row.attempt) == (1, order.cycle_id, 1)
+    assert (made.output, promotions(lap)) == ("1", [(1, None)])
+    assert made.summary["previous"] is None
+    assert made.summary["service"] == "not asked: no service is configured"
+    lap.loaded().check_golden()
+
+
+def test_a_manifest_leads_back_to_data_and_contract(lap: Lap) -> None:
+    order = evaluated(lap)
+    deployed(lap, order)
+    manifest = lap.loaded().manifest
+    assert manifest["contract_hash"] == lap.contract.hash
+    assert manifest["inputs"] == {
+        "collection": "raw@0", "preparation": "features@0", "candidates": order.inputs[Stage.TRAINING],
+    }  # fmt: skip
+    assert (manifest["trained_until"], manifest["as_of"]) == ("2015-07-01", AS_OF.isoformat())
+    assert set(manifest["metrics"]) == {"mae", "mae_gain", "portfolio_uplift"}
+    assert {"python", "scikit-learn"} <= set(manifest["libraries"])
+
+
+def test_a_manifest_leads_back_to_the_data_also_after_a_loop(make_lap: MakeLap) -> None:
+    """The second attempt of a training was given no data: it took up the features of the first."""
+    lap = make_lap()
+    order = lap.work(lap.order(AS_OF), *CHAIN)[1]
+    again = order.model_copy(update={"attempt": 2, "inputs": {}, "step": Stage.TRAINING})
+    deployed(lap, lap.work(again, *CHAIN[1:])[1])
+    inputs = lap.loaded().manifest["inputs"]
+    assert (inputs["collection"], inputs["preparation"]) == ("raw@0", "features@0")
+
+
+def test_a_promotion_carries_the_reason_of_its_cycle(lap: Lap) -> None:
+    lap.manual(Role.REQUIREMENTS, as_of=AS_OF, reason="the first model")
+    with lap.store.read() as db:
+        (change,) = live.promotions_of(db, lap.use_case)
+    assert (change.reason, change.as_of, change.cycle_id) == ("the first model", AS_OF, lap.cycles()[0].cycle_id)
+
+
+def test_a_release_knows_the_newest_features_of_every_entity(lap: Lap) -> None:
+    deployed(lap, evaluated(lap))
+    loaded, frame = lap.loaded(), Tables(lap.settings.tables, lap.use_case).read("features@0")
+    newest = frame.sort_values("period").groupby("entity").tail(1).set_index("entity")
+    assert set(loaded.snapshot) == set(newest.index)
+    for entity, row in loaded.snapshot.items():
+        assert row["level"] == newest.loc[entity, "level"]
+    assert len(loaded.golden["rows"]) == step.GOLDEN_ROWS
+
+
+def test_a_second_release_follows_the_first(lap: Lap) -> None:
+    deployed(lap, evaluated(lap))
+    made = deployed(lap, evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC)))
+    assert (made.output, made.summary["previous"]) == ("2", 1)
+    assert promotions(lap) == [(1, None), (2, 1)]
+
+
+def test_the_release_note_is_readable(lap: Lap) -> None:
+    made = deployed(lap, evaluated(lap))
+    with lap.store.read() as db:
+        note = messages.document_of(db, made.id) or ""
+    assert "# Release 1: Future-proof software technologies" in note
+    assert "- service: not asked" in note
+
+
+# Once per attempt
+
+
+def test_a_step_repeated_makes_no_second_release(lap: Lap) -> None:
+    order = evaluated(lap)
+    first, again = (deploy(order, lap.contract, lap.settings) for _ in range(2))
+    assert first == again
+    assert (len(releases(lap)), promotions(lap)) == (1, [(1, None)])
+
+
+def test_a_step_repeated_names_the_release_before_as_the_first_time(lap: Lap) -> None:
+    deployed(lap, evaluated(lap))
+    order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))
+    first, again = (deploy(order, lap.contract, lap.settings).message for _ in range(2))
+    assert first == again
+    assert isinstance(again, Handover)
+    assert again.summary["previous"] == 1
+
+
+@pytest.mark.parametrize("where", ["save_release", "promote"])
+def test_after_a_crash_the_release_is_finished_not_made_again(
+    lap: Lap, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    order = evaluated(lap)
+    dies_at(monkeypatch, live, where, lambda: deployed(lap, order))
+    assert lap.live() is None
+    made = deployed(lap, order)
+    assert (made.output, len(releases(lap)), promotions(lap)) == ("1", 1, [(1, None)])
+    lap.loaded().check_golden()
+
+
+def test_after_a_crash_before_the_handover_the_same_is_handed_over(
+    lap: Lap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = evaluated(lap)
+    dies_at(monkeypatch, messages, "save_handover", lambda: deployed(lap, order))
+    assert deployed(lap, order).summary["previous"] is None
+    assert promotions(lap) == [(1, None)]
+
+
+def test_files_left_by_a_crash_do_not_disturb_another_cycle(
+    lap: Lap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluated(lap)
+    dies_at(monkeypatch, live, "save_release", lambda: deployed(lap, first))
+    assert deployed(lap, evaluated(lap)).output == "1"
+    assert deployed(lap, first).output == "2"
+    lap.loaded().check_golden()
+
+
+def test_another_attempt_makes_another_release(lap: Lap) -> None:
+    order = evaluated(lap)
+    deployed(lap, order)
+    assert deployed(lap, order.model_copy(update={"attempt": 2})).output == "2"
+
+
+# Releases that fail
+
+
+def failed(lap: Lap, order: WorkOrder) -> Loop:
+    """A release that fails its checks: the work goes back, and what is live stays."""
+    before = lap.live()
+    loop = lap.work(order, Stage.DEPLOYMENT)[0]
+    assert isinstance(loop, Loop), loop
+    assert (loop.edge, loop.reason) == (Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED)
+    assert loop.evidence[0].note == loop.text
+    assert lap.live() == before
+    return loop
+
+
+def test_golden_rows_that_differ_send_the_work_back(lap: Lap, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed(lap, evaluated(lap))
+    honest = step._files
+
+    def shifted(winner: Any) -> dict[str, bytes]:
+        files = honest(winner)
+        golden = json.loads(files[release_files.GOLDEN])
+        golden["outputs"] = [value + 0.01 for value in golden["outputs"]]
+        return {**files, release_files.GOLDEN: json.dumps(golden).encode()}
+
+    monkeypatch.setattr(step, "_files", shifted)
+    order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))
+    loop = failed(lap, order)
+    assert "golden rows differ by up to 0.01" in loop.text
+    assert failed(lap, order) == loop  # also when the step is repeated
+
+
+def test_a_release_changed_on_the_disk_sends_the_work_back(lap: Lap, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = evaluated(lap)
+    dies_at(monkeypatch, live, "promote", lambda: deployed(lap, order))
+    path = Path(releases(lap)[0].path) / release_files.MODEL
+    path.write_bytes(path.read_bytes() + b" ")
+    assert "was changed after it was written" in failed(lap, order).text
+
+
+def test_after_a_failed_release_data_science_makes_a_new_one(
+    make_lap: MakeLap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lap = make_lap()
+    outcomes = iter([Exception])
+
+    def check_once(self: Any, tolerance: float = 1e-9) -> None:
+        if next(outcomes, None):
+            raise step.ReleaseError("golden rows differ")
+
+    monkeypatch.setattr(release_files.LoadedRelease, "check_golden", check_once)
+    lap.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    row = lap.live()
+    assert row is not None
+    assert (row.version, row.attempt) == (2, 2)
+    assert [cycle.state for cycle in lap.cycles()] == [State.LIVE]
+
+
+def test_candidates_changed_after_training_are_never_released(lap: Lap) -> None:
+    order = evaluated(lap)
+    index = next(lap.settings.artefacts.glob("candidates/*/*/index.json"))
+    index.write_text(index.read_text() + " ")
+    with pytest.raises(TrainingError, match="index was changed after training"):
+        deployed(lap, order)
+    assert (lap.live(), releases(lap)) == (None, [])
+
+
+# The way back
+
+
+@pytest.fixture
+def three_live(scripted: Lap) -> Lap:
+    """Three releases, one after the other."""
+    for _ in range(3):
+        release(scripted.order(AS_OF), scripted.store)
+    return scripted
+
+
+def rolled_back(lap: Lap, order: WorkOrder) -> str:
+    loop = deploy(order, lap.contract, lap.settings).message
+    assert isinstance(loop, Loop)
+    assert (loop.edge, loop.reason, loop.attempt) == (Edge.MLOPS_TO_DATA_SCIENCE, Reason.ROLLED_BACK, 2)
+    assert loop.evidence[0].note == loop.text
+    return loop.text
+
+
+def asked(lap: Lap) -> WorkOrder:
+    return lap.order(AS_OF, started_by=ROLL_BACK, reason="it is worse")
+
+
+def test_a_rollback_points_to_the_release_before_and_asks_for_a_better_one(three_live: Lap) -> None:
+    assert rolled_back(three_live, asked(three_live)) == "rolled back to release 2: it is worse"
+    assert promotions(three_live)[-1] == (2, 3)
+
+
+def test_a_rollback_repeated_does_not_flip_the_releases(three_live: Lap) -> None:
+    order = asked(three_live)
+    assert rolled_back(three_live, order) == rolled_back(three_live, order)
+    assert promotions(three_live)[-1] == (2, 3)
+
+
+def test_a_second_rollback_goes_further_back_and_never_to_the_bad_release(three_live: Lap) -> None:
+    rolled_back(three_live, asked(three_live))
+    assert rolled_back(three_live, asked(three_live)) == "rolled back to release 1: it is worse"
+    assert promotions(three_live)[3:] == [(2, 3), (1, 2)]
+
+
+def test_a_release_after_a_rollback_rolls_back_to_the_good_one(three_live: Lap) -> None:
+    rolled_back(three_live, asked(three_live))
+    release(three_live.order(AS_OF), three_live.store)
+    assert rolled_back(three_live, asked(three_live)) == "rolled back to release 2: it is worse"
+
+
+def test_the_first_release_has_nothing_to_roll_back_to(scripted: Lap) -> None:
+    release(scripted.order(AS_OF), scripted.store)
+    text = "nothing to roll back to: there was no release before"
+    assert rolled_back(scripted, asked(scripted)) == text
+    assert promotions(scripted) == [(1, None)]
+
+
+def test_a_rollback_before_anything_was_live_only_asks(scripted: Lap) -> None:
+    assert rolled_back(scripted, asked(scripted)) == "nothing to roll back to: there was no release before"
+
+
+def test_a_rollback_around_the_ring_on_real_releases(make_lap: MakeLap, script: Script) -> None:
+    lap = make_lap()
+    for year in (2016, 2017):
+        lap.manual(Role.REQUIREMENTS, as_of=datetime(year, 1, 1, tzinfo=UTC))
+    lap.manual(Role.MONITORING, loop=Edge.MONITORING_TO_MLOPS, by="Ada", reason="it is worse")
+    assert promotions(lap)[:3] == [(1, None), (2, 1), (1, 2)]
+    lap.loaded().check_golden()
+
+
+# The service
+
+
+def answering(status: int, body: bytes) -> type[BaseRequestHandler]:
+    """A service that always gives one answer."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Answer
+
+
+class Babble(BaseRequestHandler):
+    """A server that does not speak HTTP."""
+
+    def handle(self) -> None:
+        self.request.recv(1000)
+        self.request.sendall(b"\x15\x03\x03 hello\n\n")
+
+
+@contextmanager
+def serving(handler: type[BaseRequestHandler]) -> Iterator[str]:
+    """A server on a free port; gives its address."""
+    with TCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmation, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(confirmation, "PAUSE_SECONDS", 0.1)
+
+
+def test_a_service_that_answers_with_the_release_confirms_it() -> None:
+    with serving(answering(200, b'{"version": 7}')) as url:
+        assert confirm(f"{url}/", "radar", 7) == "confirmed"
+
+
+@pytest.mark.usefixtures("short_wait")
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b'{"version": 6}', "6"),
+        (404, b"{}", "HTTP Error 404: Not Found"),
+        (503, b"", "HTTP Error 503: Service Unavailable"),
+        (200, b"<html>", "the answer names no version"),
+        (200, b"[1]", "the answer names no version"),
+        (200, b"{}", "the answer names no version"),
+    ],
+)
+def test_a_service_that_does_not_answer_with_the_release_is_noted(
+    status: int, body: bytes, said: str
+) -> None:
+    with serving(answering(status, body)) as url:
+        assert confirm(url, "radar", 7) == f"not confirmed after 0 s: {said}"
+
+
+@pytest.mark.usefixtures("short_wait")
+def test_a_server_that_does_not_speak_http_is_noted() -> None:
+    with serving(Babble) as url:
+        assert confirm(url, "radar", 7).startswith("not confirmed after 0 s: ")
+
+
+@pytest.mark.usefixtures("short_wait")
+def test_a_service_out_of_reach_is_noted_and_the_release_is_live(lap: Lap) -> None:
+    with serving(Babble) as url:
+        pass  # nobody listens there any more
+    lap.settings = lap.settings.model_copy(update={"service_url": url})
+    made = deployed(lap, evaluated(lap))
+    assert "not confirmed after 0 s" in str(made.summary["service"])
+    assert "refused" in str(made.summary["service"])
+    assert promotions(lap) == [(1, None)]
