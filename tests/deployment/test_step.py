@@ -111,7 +111,11 @@ def test_a_promotion_carries_the_reason_of_its_cycle(lap: Lap) -> None:
     lap.manual(Role.REQUIREMENTS, as_of=AS_OF, reason="the first model")
     with lap.store.read() as db:
         (change,) = live.promotions_of(db, lap.use_case)
-    assert (change.reason, change.as_of, change.cycle_id) == ("the first model", AS_OF, lap.cycles()[0].cycle_id)
+    assert (change.reason, change.as_of, change.cycle_id) == (
+        "the first model",
+        AS_OF,
+        lap.cycles()[0].cycle_id,
+    )
 
 
 def test_a_release_knows_the_newest_features_of_every_entity(lap: Lap) -> None:

@@ -69,7 +69,7 @@ def contract_for(use_case: str) -> Contract:
         "version": 1, "name": use_case, "title": "Radar", "purpose": "Test.", "owner": "tests",
         "problem": {"kind": "regression", "entity": "tech", "time": "month", "period": "month"},
         "sources": [{"kind": "table", "name": "panel", "url": "panel.csv", "columns": columns}],
-        "training": {"candidates": [{"family": "ridge"}], "held_out_periods": 2},
+        "training": {"candidates": [{"family": "ridge"}], "held_out_periods": 4},
         "performance": {"metric": "mae", "baseline": "persistence", "min_gain": 0.0},
         "business_metrics": [
             {"kind": "portfolio_uplift", "name": "uplift", "top": 2, "gate_threshold": 0.0, "threshold": 0.0,

@@ -67,7 +67,10 @@ def save_candidates(
     files[PREDICTIONS] = buffer.getvalue()
     complete = {
         **index,
-        "candidates": [{"name": c.name, "family": c.family, "params": dict(c.params), "file": names[c.name]} for c in tried],
+        "candidates": [
+            {"name": c.name, "family": c.family, "params": dict(c.params), "file": names[c.name]}
+            for c in tried
+        ],
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     text = json.dumps(complete, sort_keys=True, indent=1, allow_nan=False).encode()

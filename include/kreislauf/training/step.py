@@ -37,14 +37,19 @@ def train(order: WorkOrder, contract: Contract, settings: Settings) -> StepResul
     if not held_out:
         return StepResult(_too_little(order, frame))
     seed = contract.training.seed
-    predictions = rolling_origins(frame, held_out, tried, features, seed) | baselines(frame, held_out, features)
+    predictions = rolling_origins(frame, held_out, tried, features, seed) | baselines(
+        frame, held_out, features
+    )
     models = {candidate.name: fit_final(frame, candidate, features, seed) for candidate in tried}
     saved = save_candidates(
         settings.artefacts, order.use_case, f"{order.cycle_id}-{order.attempt}", tried=tried, models=models,
         predictions=predictions, index=_index(order, frame, features, version),
     )  # fmt: skip
     handover = order.handover(
-        Stage.TRAINING, code_version=settings.code, output=saved.version, summary=_summary(saved, tried, len(held_out))
+        Stage.TRAINING,
+        code_version=settings.code,
+        output=saved.version,
+        summary=_summary(saved, tried, len(held_out)),
     )
     return StepResult(handover, document=_document(contract, saved))
 
