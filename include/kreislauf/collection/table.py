@@ -15,6 +15,7 @@ from include.kreislauf.periods import MONTHS
 from include.kreislauf.requirements.contract import Column, Problem, TableSource
 
 SHOWN_FAULTS = 3
+OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
 
 
 def read_table(source: TableSource, problem: Problem, data: str, as_of: datetime) -> pd.DataFrame:
@@ -72,8 +73,14 @@ def resolve_url(source: TableSource, data: str) -> str:
 def _read(url: str) -> pd.DataFrame:
     read = pd.read_parquet if url.endswith((".parquet", ".pq")) else pd.read_csv
     try:
-        with fsspec.open(url, "rb") as file:
+        with _open(url) as file:
             return read(file)
+    except ImportError as error:
+        raise SourceError(
+            f"needs a package that is not installed: {error}",
+            where=url,
+            next_step="install it for every worker",
+        ) from error
     except FileNotFoundError as error:
         raise SourceError(
             "file not found", where=url, next_step="deliver the file or correct the URL"
@@ -84,6 +91,16 @@ def _read(url: str) -> pd.DataFrame:
         raise SourceError(
             f"cannot be parsed: {error}", where=url, allowed="CSV (UTF-8) or Parquet"
         ) from error
+
+
+def _open(url: str) -> Any:
+    """A file to read: object stores through Arrow, which brings their clients along, all else through fsspec."""
+    if url.split("://")[0] in OBJECT_STORES:
+        from pyarrow import fs
+
+        store, path = fs.FileSystem.from_uri(url)
+        return store.open_input_file(path)
+    return fsspec.open(url, "rb")
 
 
 def _validate(frame: pd.DataFrame, source: TableSource, problem: Problem, url: str) -> pd.DataFrame:
