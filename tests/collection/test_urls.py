@@ -42,5 +42,5 @@ def test_a_url_that_leads_nowhere_is_named(url: str, said: str) -> None:
 
 @pytest.mark.skipif(find_spec("aiohttp") is not None, reason="aiohttp is installed: http URLs can be read")
 def test_a_scheme_whose_package_is_missing_says_which() -> None:
-    with pytest.raises(SourceError, match="needs a package that is not installed: .*aiohttp"):
+    with pytest.raises(SourceError, match=r"needs a package that is not installed: .*aiohttp"):
         read_table(source("http://127.0.0.1:9/panel.csv"), PROBLEM, "", AS_OF)
