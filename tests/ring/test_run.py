@@ -59,8 +59,15 @@ def test_a_run_that_is_killed_is_taken_up_without_making_anything_twice(tmp_path
     first.wait()
 
     second = start(tmp_path, *options)
-    output = read_until(second, "Timeline:")
-    assert second.wait(timeout=60) == 0, output
+    read_until(second, "the first cycle begins")
+    os.kill(json.loads((tmp_path / "run" / "stack.json").read_text())["pids"]["scheduler"], signal.SIGKILL)
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "scheduler ended unexpectedly (killed by signal 9)" in output
+
+    third = start(tmp_path, *options)
+    output = read_until(third, "Timeline:")
+    assert third.wait(timeout=60) == 0, output
     assert "was interrupted: it goes on where it stood" in output
     assert processes_of(tmp_path) == []
 
