@@ -6,6 +6,7 @@ chooses a way out; the ways out are one task per asset, so that an event is emit
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from dags.common.assets import HANDOVER_ASSETS, LOOP_ASSETS, loops_from
 from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.handovers import Handover, Loop, Role, Stage, WorkOrder, parse_message, to_extra
 from include.kreislauf.settings import get_settings
+
+log = logging.getLogger(__name__)
 
 ORDER = "order"
 MESSAGE = "message"
@@ -48,9 +51,12 @@ def receive_order(role: Role, context: Any, form: Any = None) -> WorkOrder:
         )
         order = receive(get_store(), incoming, settings.now(), wall_clock=settings.clock == "wall")
     except Refused as refusal:
+        log.warning("nothing to do: %s", refusal.text)
         raise AirflowSkipException(refusal.text) from refusal
     except (ContractError, HandoverError) as error:
         raise AirflowFailException(error.text) from error
+    log.info("%s of %s, attempt %s: started by %s, as of %s", order.cycle_id, order.use_case, order.attempt,
+             order.started_by, order.as_of.isoformat())  # fmt: skip
     push_order(context, order)
     return order
 

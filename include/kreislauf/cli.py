@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from include.kreislauf.errors import KreislaufError
@@ -33,8 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--use-case", default="technology_radar")
     run.add_argument("--data", default="", help="folder or URL with the real data; empty: a simulated world")
     run.add_argument("--home", default=str(ROOT / "var"), help="folder of everything the run writes")
-    run.add_argument("--start", default="2016-01-01", help="day of the first cycle")
-    run.add_argument("--end", default="", help="last day; empty: as far as the data go")
+    run.add_argument("--start", type=_day, default="2016-01-01", help="day of the first cycle")
+    run.add_argument("--end", type=_day, default="", help="last day; empty: as far as the data go")
     run.add_argument("--seed", type=int, default=0, help="seed of the simulated world")
     run.add_argument(
         "--wait", type=int, default=1, choices=(0, 1), help="0: stop at the end; 1: stay until Ctrl-C"
@@ -51,9 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _day(text: str) -> str:
+    """A day as YYYY-MM-DD, or nothing."""
+    if text:
+        try:
+            date.fromisoformat(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a day; allowed: YYYY-MM-DD") from error
+    return text
+
+
 def _run(options: argparse.Namespace) -> int:
     from include.kreislauf.embedded.run import RunOptions, run, say_now, started_at
 
+    if options.end and options.end <= options.start:
+        raise KreislaufError(f"--end {options.end} is not after --start {options.start}", where="run")
     wanted = {name: getattr(options, name) for name in RunOptions.__dataclass_fields__}
     return run(RunOptions(**wanted), wait=bool(options.wait), started_at=started_at(), say=say_now)
 

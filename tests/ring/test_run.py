@@ -102,10 +102,19 @@ def test_a_run_that_is_killed_is_taken_up_without_making_anything_twice(tmp_path
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_that_is_terminated_leaves_no_process(tmp_path: Path) -> None:
+def test_a_run_refuses_a_second_one_in_its_folder_and_leaves_no_process_when_terminated(
+    tmp_path: Path,
+) -> None:
     began = datetime.now(UTC)
     process = start(tmp_path, "--end", "2016-04-01")
     read_until(process, "the first cycle begins")
+
+    other = start(tmp_path, "--end", "2016-07-01")
+    refusal, _ = other.communicate(timeout=60)
+    assert other.returncode == 1
+    assert "a stack is up in this folder" in refusal
+    assert (tmp_path / "run" / "kreislauf.db").exists()
+
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
     deadline = time.monotonic() + 10

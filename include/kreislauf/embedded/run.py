@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from include.kreislauf.embedded.client import Answer, Client
+from include.kreislauf.embedded.ports import try_lock
 from include.kreislauf.embedded.ring import Ring, utc
-from include.kreislauf.embedded.stack import EmbeddedStack, stop_on_signals
+from include.kreislauf.embedded.stack import EmbeddedStack, StackError, stop_on_signals
 from include.kreislauf.embedded.timeline import as_text, build_timeline, write_timeline
 from include.kreislauf.embedded.worlds import PanelWorld, SimulatedWorld, World
 from include.kreislauf.handovers import Role
@@ -33,6 +34,7 @@ from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 
 STATE = "run.json"
+LOCK = "stack.lock"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
     """Carry out a run; returns the exit code (1 when a cycle failed)."""
     home = Path(options.home).resolve()
     stack_home = home / "run"
-    _prepare_home(stack_home, options, say)
     contract = load_contract(contract_path(ROOT / "include" / "use_cases", options.use_case))
+    if options.data:
+        make_world(options, contract, stack_home)  # data that cannot be read must not cost an interrupted run
+    _prepare_home(stack_home, options, say)
     world = make_world(options, contract, stack_home)
     stack = EmbeddedStack(stack_home, ROOT, env=_environment(stack_home, world), say=say)
     store = Store(f"sqlite:///{stack_home / 'kreislauf.db'}")
@@ -151,6 +155,7 @@ def _progress(store: Store, contract: Contract, answers: list[Answer], now: date
 
 def _prepare_home(home: Path, options: RunOptions, say: Callable[[str], None]) -> None:
     """An unfinished run with the same options goes on; anything else begins afresh."""
+    _refuse_running(home)
     state = home / STATE
     before = json.loads(state.read_text()) if state.exists() else {}
     if before and before == {**asdict(options), "finished": False}:
@@ -161,6 +166,24 @@ def _prepare_home(home: Path, options: RunOptions, say: Callable[[str], None]) -
         shutil.rmtree(home)
     home.mkdir(parents=True)
     state.write_text(json.dumps({**asdict(options), "finished": False}))
+
+
+def _refuse_running(home: Path) -> None:
+    """A stack that is still up must not lose its folder.
+
+    Raises
+    ------
+    StackError: another run uses this home.
+    """
+    if not (home / LOCK).exists():
+        return
+    held = try_lock(home / LOCK)
+    if held is None:
+        raise StackError(
+            "a stack is up in this folder", where=str(home),
+            next_step="stop it with Ctrl-C, or give this run another folder with --home",
+        )  # fmt: skip
+    held.close()
 
 
 def _environment(home: Path, world: World) -> dict[str, str]:
