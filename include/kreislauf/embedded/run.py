@@ -62,10 +62,11 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
     home = Path(options.home).resolve()
     stack_home = home / "run"
     contract = load_contract(contract_path(ROOT / "include" / "use_cases", options.use_case))
-    if options.data:
-        make_world(options, contract, stack_home)  # data that cannot be read must not cost an interrupted run
+    # Recorded data are read first: data that cannot be read must not cost an interrupted run. A simulated world is
+    # written below the home, so only once that is prepared.
+    recorded = make_world(options, contract, stack_home) if options.data else None
     _prepare_home(stack_home, options, say)
-    world = make_world(options, contract, stack_home)
+    world = recorded or make_world(options, contract, stack_home)
     stack = EmbeddedStack(stack_home, ROOT, env=_environment(stack_home, world), say=say)
     store = Store(f"sqlite:///{stack_home / 'kreislauf.db'}")
     store.upgrade()
