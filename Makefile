@@ -55,8 +55,10 @@ format: setup-dev ## Format the code
 requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
 	$(BIN)/uv pip compile $(COMPILE) --extra airflow --group dev -o requirements-dev.txt
 	$(BIN)/uv pip compile $(COMPILE) --extra airflow -c requirements-dev.txt -o requirements.txt
+	$(BIN)/uv pip compile --group bench $(RESOLVE) -c requirements-dev.txt -o requirements-bench.txt
 	$(BIN)/uv pip compile $(COMPILE) -c requirements-dev.txt -o requirements-service.txt
-COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+COMPILE := pyproject.toml $(RESOLVE)
 
 schema: setup-dev ## Write the contract's JSON Schema for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json

@@ -53,7 +53,24 @@ class HandoverError(KreislaufError):
 
 
 class SourceError(KreislaufError):
-    """A data source cannot give what the contract needs: missing column, wrong type, empty, unreachable."""
+    """A data source cannot give what the contract needs: missing column, wrong type, empty, unreachable.
+
+    Parameters
+    ----------
+    transient: whether asking again later can help (a busy server), or not (a damaged file).
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        allowed: Iterable[str] | str = "",
+        next_step: str = "",
+        transient: bool = False,
+    ) -> None:
+        self.transient = transient
+        super().__init__(what, where=where, allowed=allowed, next_step=next_step)
 
 
 class PreparationError(KreislaufError):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from include.kreislauf.collection.step import RAW, collect, read_sources
 from include.kreislauf.collection.table import available
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage
-from include.kreislauf.requirements.contract import Column, Problem, TableSource
+from include.kreislauf.requirements.contract import Problem
+from include.kreislauf.requirements.sources import Column, TableSource
 from include.kreislauf.simulation.panel import PANEL_PATH
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.tables import Tables

@@ -10,7 +10,8 @@ import pytest
 
 from include.kreislauf.collection.table import read_table
 from include.kreislauf.errors import SourceError
-from include.kreislauf.requirements.contract import Column, Problem, TableSource
+from include.kreislauf.requirements.contract import Problem
+from include.kreislauf.requirements.sources import Column, TableSource
 
 AS_OF = datetime(2020, 1, 1, tzinfo=UTC)
 PROBLEM = Problem(kind="regression", entity="name", time="start", period="quarter")

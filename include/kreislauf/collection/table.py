@@ -12,7 +12,8 @@ from pandera.errors import SchemaErrors
 
 from include.kreislauf.errors import SourceError
 from include.kreislauf.periods import MONTHS
-from include.kreislauf.requirements.contract import Column, Problem, TableSource
+from include.kreislauf.requirements.contract import Problem
+from include.kreislauf.requirements.sources import Column, TableSource
 
 SHOWN_FAULTS = 3
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")

@@ -9,18 +9,12 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from include.kreislauf.handovers import Name
-
-ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
-
-
-class Section(BaseModel):
-    """Base of every part of a contract: immutable, no unknown field, no silent conversion of types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from include.kreislauf.requirements.catalogue import Technology
+from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
+from include.kreislauf.requirements.sources import Counted, Rows, Source
 
 
 class Problem(Section):
@@ -33,37 +27,48 @@ class Problem(Section):
     horizon: int = Field(1, ge=1, le=40, description="Periods from a row to the end of its target.")
 
 
-class Column(Section):
-    """One column that the sources must deliver."""
-
-    type: Literal["text", "number", "date"]
-    required: bool = Field(
-        False, description="A missing column, or an empty value where nulls are not allowed, stops."
-    )
-    minimum: float | None = None
-    maximum: float | None = None
-
-
-class TableSource(Section):
-    """Rows from a CSV or Parquet file, on a disk or in an object store."""
-
-    kind: Literal["table"]
-    name: Name
-    url: str = Field(
-        min_length=1, description="File path or URL; {data} stands for the installation's data URL."
-    )
-    available_after_days: int = Field(
-        0, ge=0, le=3650, description="Days from the end of a period to its rows."
-    )
-    columns: dict[ColumnName, Column] = Field(min_length=1)
-
-
 class Quality(Section):
     """What the raw data must satisfy before a version of it exists."""
 
     min_rows: int = Field(1, ge=1)
     min_entities: int = Field(1, ge=1)
     max_age_periods: int = Field(2, ge=1, description="Newest row may be this many periods older than as_of.")
+    max_bad_lines: float = Field(
+        0.01, ge=0, le=1, description="Share of unreadable lines above which a file is rejected whole."
+    )
+    min_coverage: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of a period's files that must be there; below, the period is missing.",
+    )
+    max_missing_periods: int = Field(
+        2, ge=0, description="Of the last eight periods, so many may be missing in a source."
+    )
+    max_volume_change: float = Field(
+        5.0,
+        gt=1,
+        description="A period's volume may be this many times more, or less, than the median before.",
+    )
+    on_failure: Literal["loop", "retry"] = Field(
+        "loop",
+        description="A broken rule goes to requirements at once, or only after the task's retries have failed as well.",
+    )
+
+
+class Emerging(Section):
+    """How technologies that are not in the catalogue are found, and when they are taken in."""
+
+    min_sources: int = Field(2, ge=1, le=10, description="Sources that must show it growing.")
+    min_count: int = Field(20, ge=1, description="Least count in the newest period, in each of them.")
+    min_growth: float = Field(
+        1.5, ge=1, description="Newest share over the mean share of the year before, in each of them."
+    )
+    propose: int = Field(20, ge=1, le=200, description="How many the data sheet names at most.")
+    adopt: int = Field(
+        0, ge=0, le=100,
+        description="How many a loop from monitoring or data science may take in without asking; 0: none.",
+    )  # fmt: skip
 
 
 class Family(Section):
@@ -142,7 +147,11 @@ class Contract(Section):
     owner: str = Field(min_length=1, description="The role or team that answers for the requirement.")
     sign_off: Literal["required", "automatic"] = "required"
     problem: Problem
-    sources: tuple[TableSource, ...] = Field(min_length=1, strict=False)
+    sources: tuple[Source, ...] = Field(min_length=1, strict=False)
+    technologies: tuple[Technology, ...] = Field(
+        (), strict=False, description="Filled from technologies.yaml beside the contract."
+    )
+    emerging: Emerging = Emerging()
     quality: Quality = Quality()
     training: Training
     performance: Performance
@@ -151,27 +160,38 @@ class Contract(Section):
 
     @field_validator("sources")
     @classmethod
-    def _sources_have_the_keys(
-        cls, sources: tuple[TableSource, ...], info: ValidationInfo
-    ) -> tuple[TableSource, ...]:
+    def _sources_have_the_keys(cls, sources: tuple[Source, ...], info: ValidationInfo) -> tuple[Source, ...]:
+        names = [source.name for source in sources]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
         problem: Problem | None = info.data.get("problem")  # None: it is at fault itself
         keys = {problem.entity, problem.time} if problem else set()
         for source in sources:
-            if lacking := sorted(keys - set(source.columns)):
-                raise _inconsistent(
+            if isinstance(source, Rows) and (lacking := sorted(keys - set(source.columns))):
+                raise inconsistent(
                     f"the columns of source {source.name} lack {', '.join(lacking)} of the problem",
                     allowed="columns of the source in problem.entity and problem.time",
                 )
         return sources
+
+    @model_validator(mode="after")
+    def _counted_sources_have_a_catalogue(self) -> Contract:
+        counted = [source.name for source in self.sources if isinstance(source, Counted)]
+        if counted and not self.technologies:
+            raise inconsistent(
+                f"source {counted[0]} counts technologies, but there is no catalogue",
+                allowed="a technologies.yaml beside the contract",
+            )
+        return self
 
     @field_validator("business_metrics")
     @classmethod
     def _metrics_fit_the_gate(cls, metrics: tuple[BusinessMetric, ...]) -> tuple[BusinessMetric, ...]:
         names = [metric.name for metric in metrics]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise _inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
+            raise inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
         if not any(isinstance(metric, PortfolioUplift) for metric in metrics):
-            raise _inconsistent("the gate has no metric", allowed="at least one of kind portfolio_uplift")
+            raise inconsistent("the gate has no metric", allowed="at least one of kind portfolio_uplift")
         return metrics
 
     @property
@@ -183,10 +203,6 @@ class Contract(Section):
     def gate_metric(self) -> PortfolioUplift:
         """The business metric that can be computed in the lab and live by the same function."""
         return next(metric for metric in self.business_metrics if isinstance(metric, PortfolioUplift))
-
-
-def _inconsistent(what: str, *, allowed: str) -> PydanticCustomError:
-    return PydanticCustomError("inconsistent", "{what}", {"what": what, "expected": allowed})
 
 
 def canonical_json(value: Any) -> str:

@@ -1,0 +1,143 @@
+"""What a contract says of each kind of source. ``make add-source`` adds a kind here."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from include.kreislauf.handovers import Name
+from include.kreislauf.requirements.section import ColumnName, Section
+
+Vintage = Literal["first", "latest"]
+
+
+class Column(Section):
+    """One column that a source must deliver."""
+
+    type: Literal["text", "number", "date"]
+    required: bool = Field(
+        False, description="A missing column, or an empty value where nulls are not allowed, stops."
+    )
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Rows(Section):
+    """Base of the sources that deliver rows as they are."""
+
+    name: Name
+    available_after_days: int = Field(
+        0, ge=0, le=3650, description="Days from the end of a period to its rows."
+    )
+    columns: dict[ColumnName, Column] = Field(min_length=1)
+
+
+class TableSource(Rows):
+    """Rows from a CSV or Parquet file or a Delta table, on a disk or in an object store."""
+
+    kind: Literal["table"]
+    url: str = Field(
+        min_length=1, description="File path or URL; {data} stands for the installation's data URL."
+    )
+
+
+class SqlSource(Rows):
+    """Rows from a relational database."""
+
+    kind: Literal["sql"]
+    connection: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        description="Airflow connection; outside Airflow the variable KREISLAUF_CONNECTION_<NAME> (a SQLAlchemy URL).",
+    )
+    query: str = Field(min_length=1, max_length=20_000, description="One SELECT.")
+
+
+class CountColumn(Section):
+    """One number per technology and period, made from a source's counts."""
+
+    measure: str = Field(pattern=r"^[a-z_]{1,32}$", description="What is counted, such as stars.")
+    by: Literal["language", "repository", "topic", "tag", "term"] = Field(
+        description="Which of the technology's names count."
+    )
+    show: Literal["count", "share"] = Field("share", description="share: of all that the source counted.")
+
+
+class Counted(Section):
+    """Base of the sources that are counted per technology and period."""
+
+    name: Name
+    since: date = Field(strict=False, description="First day that is collected.")
+    vintage: Vintage = Field(
+        "first",
+        description="Of several counts of the same thing: the one taken first after the period's end, or the latest.",
+    )
+    revisit_periods: int = Field(
+        0, ge=0, le=40, description="Past periods that are counted again at each collection."
+    )
+    available_after_hours: int = Field(
+        2, ge=0, le=24 * 365, description="Hours from the end of a file, window or thread to its data."
+    )
+    columns: dict[ColumnName, CountColumn] = Field(min_length=1)
+
+
+class GithubEventsSource(Counted):
+    """GH Archive: one gzip file of JSON lines per hour, by base URL, folder or object store."""
+
+    kind: Literal["github_events"]
+    url: str = Field(
+        "https://data.gharchive.org", description="Where {year}-{month}-{day}-{hour}.json.gz lie."
+    )
+    days: tuple[Annotated[int, Field(ge=1, le=31)], ...] = Field(
+        (), strict=False, description="Days of the month that are read; empty: every day."
+    )
+    hours: tuple[Annotated[int, Field(ge=0, le=23)], ...] = Field(
+        (), strict=False, description="Hours of the day that are read (UTC); empty: every hour."
+    )
+    api: str = Field("https://api.github.com", description="Where a repository's language is asked for.")
+    look_ups: int = Field(0, ge=0, le=100_000, description="Repositories that one collection may ask for.")
+    keep_repositories_from: int = Field(
+        3, ge=1, description="Stars in one file from which a repository outside the catalogue is kept."
+    )
+
+
+class StackOverflowSource(Counted):
+    """Questions per tag, from the Stack Exchange API or from a data dump."""
+
+    kind: Literal["stackoverflow"]
+    url: str = Field(
+        "https://api.stackexchange.com/2.3",
+        description="The API's base URL; or the folder or URL of a dump (Posts.xml, .gz allowed), {data} allowed.",
+    )
+    site: str = Field("stackoverflow", pattern=r"^[a-z0-9.]{1,64}$")
+    read: Literal["totals", "questions", "dump"] = Field(
+        "totals", description="totals: one request per tag and window; questions: every question's tags."
+    )
+    window: Literal["month", "quarter"] = "quarter"
+
+
+class JobAdsSource(Counted):
+    """Job advertisements and the technologies that they name."""
+
+    kind: Literal["job_ads"]
+    provider: Literal["hacker_news", "arbeitsagentur", "adzuna"] = "hacker_news"
+    url: str = Field(
+        "", description="Base URL of the API, or folder of recorded threads; empty: the provider's."
+    )
+    country: str = Field("gb", pattern=r"^[a-z]{2}$", description="Adzuna's market.")
+    keep_terms_from: int = Field(
+        3, ge=1, description="Advertisements in one thread from which a term outside the catalogue is kept."
+    )
+
+
+# make add-source: models above this line
+
+Source = Annotated[
+    TableSource
+    | SqlSource
+    | GithubEventsSource
+    | StackOverflowSource
+    | JobAdsSource,
+    Field(discriminator="kind"),
+]  # fmt: skip
