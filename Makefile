@@ -60,8 +60,9 @@ requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 COMPILE := pyproject.toml $(RESOLVE)
 
-schema: setup-dev ## Write the contract's JSON Schema for editors
+schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json
+	$(BIN)/python -m include.kreislauf contract catalogue-schema > include/use_cases/technologies.schema.json
 
 clean: ## Remove what runs wrote (not the environment)
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

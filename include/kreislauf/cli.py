@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     contract = commands.add_parser("contract", help="check contracts, or print their JSON Schema")
-    contract.add_argument("what", choices=("check", "schema"))
+    contract.add_argument("what", choices=("check", "schema", "catalogue-schema"))
     contract.set_defaults(command=_contract)
 
     store = commands.add_parser("store", help="the workflow store")
@@ -72,11 +72,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _contract(options: argparse.Namespace) -> int:
-    from include.kreislauf.requirements.contract import json_schema
+    from include.kreislauf.requirements.catalogue import Catalogue
+    from include.kreislauf.requirements.contract import Contract, json_schema
     from include.kreislauf.requirements.loading import load_all
 
-    if options.what == "schema":
-        print(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+    if options.what != "check":
+        model = Contract if options.what == "schema" else Catalogue
+        print(json.dumps(json_schema(model), indent=1, ensure_ascii=False))
         return 0
     contracts, broken = load_all(Path(get_settings().use_cases))
     for name, contract in contracts.items():

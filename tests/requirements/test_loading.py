@@ -175,7 +175,7 @@ def test_all_faults_are_told_each_with_its_line(path: Path):
     )
     error = refusal(path, text)
     assert error.where == f"{path}:{line_of(text, 'many')}"
-    assert f"; line {line_of(text, 'top: 0')}: business_metrics.0.portfolio_uplift.top" in error.what
+    assert f"; line {line_of(text, 'top: 0')}: business_metrics.0.top" in error.what
     assert f"; line {line_of(text, 'sead')}: training.sead: unknown field" in error.what
 
 
@@ -372,3 +372,57 @@ def test_law_a_contract_that_is_written_down_and_loaded_is_the_same(
         assert loaded == contract
         assert loaded.hash == contract.hash
         assert math.copysign(1, loaded.gate_metric.threshold) == math.copysign(1, threshold)
+
+
+# The catalogue beside a contract
+
+TECHNOLOGY = (
+    "  - {name: python, kind: language, languages: [Python], tags: [python], terms: [{text: Python}]}\n"
+)
+
+
+def with_catalogue(path: Path, technologies: str) -> None:
+    path.write_text(SHIPPED)
+    path.with_name("technologies.yaml").write_text(f"version: 1\ntechnologies:\n{technologies}")
+
+
+def test_the_catalogue_is_part_of_the_contract_and_of_its_version(path: Path) -> None:
+    with_catalogue(path, TECHNOLOGY)
+    first = load_contract(path)
+    assert [(one.name, one.tags, one.terms[0].text) for one in first.technologies] == [
+        ("python", ("python",), "Python")
+    ]
+    with_catalogue(path, TECHNOLOGY.replace("[python]", "[python, python-3.x]"))
+    assert load_contract(path).hash != first.hash
+
+
+@pytest.mark.parametrize(
+    ("technologies", "line", "said"),
+    [
+        (TECHNOLOGY.replace("tags", "tag"), 3, "technologies.0.tag: unknown field; allowed: name, kind, languages"),
+        (TECHNOLOGY.replace("kind: language, ", ""), 3, "technologies.0.kind: required field is missing"),
+        (TECHNOLOGY + TECHNOLOGY, 2, "named twice: python"),
+        (TECHNOLOGY.replace("[python]", "python"), 3, "technologies.0.tags: Input should be a valid tuple"),
+        ("", 2, "technologies: "),
+    ],
+)  # fmt: skip
+def test_a_fault_of_the_catalogue_is_told_with_its_own_file_and_line(
+    path: Path, technologies: str, line: int, said: str
+) -> None:
+    with_catalogue(path, technologies)
+    with pytest.raises(ContractError) as caught:
+        load_contract(path)
+    assert caught.value.where == f"{path.with_name('technologies.yaml')}:{line}"
+    assert said in caught.value.text
+
+
+def test_counting_sources_need_a_catalogue(path: Path) -> None:
+    start, end = SHIPPED.index("sources:\n"), SHIPPED.index("quality:\n")
+    counting = """sources:
+  - kind: stackoverflow
+    name: questions
+    since: 2011-01-01
+    columns: {so_share_first: {measure: questions, by: tag}}
+"""
+    error = refusal(path, SHIPPED[:start] + counting + SHIPPED[end:])
+    assert "source questions counts technologies, but there is no catalogue" in error.text

@@ -210,7 +210,6 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of ``contract.yaml``, for editors."""
-    schema = Contract.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+def json_schema(model: type[Section] = Contract) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of ``contract.yaml``, or of another file's model, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from include.kreislauf.handovers import NAME_PATTERN
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.section import Section
 
 Location = tuple[str | int, ...]
 
@@ -43,22 +43,25 @@ class Fault:
     allowed: str
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
-    """Every fault of a validation, without those that only follow from another.
+def faults_of(error: ValidationError, model: type[Section]) -> list[Fault]:
+    """Every fault of a validation against a model, without those that only follow from another.
 
     A list whose items are at fault also counts as too short: that fault goes, the item's stays.
     """
     found = error.errors()
     deeper = {fault["loc"][:length] for fault in found for length in range(len(fault["loc"]))}
-    return [_fault(one) for one in found if one["type"] != "too_short" or one["loc"] not in deeper]
+    schema = model.model_json_schema()
+    name = model.__name__.lower()
+    kept = (one for one in found if one["type"] != "too_short" or one["loc"] not in deeper)
+    return [_fault(one, schema, name) for one in kept]
 
 
-def _fault(details: ErrorDetails) -> Fault:
+def _fault(details: ErrorDetails, schema: dict[str, Any], name: str) -> Fault:
     location, kind, context = details["loc"], details["type"], details.get("ctx", {})
     if kind.startswith("union_tag"):  # pydantic points to the item: the fault is in the field that chooses
         location = (*location, context["discriminator"].strip("'"))
-    field = _short(".".join(str(part) for part in location)) or "contract"
-    return Fault(location, f"{field}: {_what(details)}", _allowed(details))
+    field = _short(".".join(_as_in_the_file(schema, location))) or name
+    return Fault(location, f"{field}: {_what(details)}", _allowed(details, schema))
 
 
 def _what(details: ErrorDetails) -> str:
@@ -73,29 +76,38 @@ def _what(details: ErrorDetails) -> str:
     return f"{details['msg']}{shown}"
 
 
-def _allowed(details: ErrorDetails) -> str:
+def _allowed(details: ErrorDetails, schema: dict[str, Any]) -> str:
     """What would have been accepted in the place of a fault."""
     location, kind, context = details["loc"], details["type"], details.get("ctx", {})
     if kind.startswith("union_tag"):
-        return ", ".join(_schema_at(location)["discriminator"]["mapping"])
+        return ", ".join(_schema_at(schema, location)["discriminator"]["mapping"])
     if kind in ("extra_forbidden", "missing"):
-        return ", ".join(_fields_at(location[:-1]))
+        return ", ".join(_fields_at(schema, location[:-1]))
     if kind in _MAPPINGS:
-        return ", ".join(_fields_at(location)) or "a mapping of fields"
+        return ", ".join(_fields_at(schema, location)) or "a mapping of fields"
     if context.get("pattern") == NAME_PATTERN:
         return "lower-case letters, digits and underscores, starting with a letter, at most 63"
     bounds = [text.format(context[name]) for name, text in _BOUNDS.items() if name in context]
     return _TYPES.get(kind) or str(context.get("expected", "")) or " and ".join(bounds)
 
 
-def _fields_at(location: Sequence[str | int]) -> list[str]:
+def _as_in_the_file(schema: dict[str, Any], location: Sequence[str | int]) -> list[str]:
+    """A location without the tags that pydantic adds where a field's value chooses the model."""
+    tagged = (_schema_at(schema, location[:place]).get("discriminator") for place in range(len(location)))
+    return [
+        str(part)
+        for part, found in zip(location, tagged, strict=True)
+        if not (found and part in found["mapping"])
+    ]
+
+
+def _fields_at(schema: dict[str, Any], location: Sequence[str | int]) -> list[str]:
     """Names of the fields that the model at a location has."""
-    return list(_schema_at(location).get("properties", {}))
+    return list(_schema_at(schema, location).get("properties", {}))
 
 
-def _schema_at(location: Sequence[str | int]) -> dict[str, Any]:
+def _schema_at(schema: dict[str, Any], location: Sequence[str | int]) -> dict[str, Any]:
     """JSON Schema of the value at a location."""
-    schema = Contract.model_json_schema()
     node: dict[str, Any] = schema
     for part in location:
         node = _resolve(schema, node)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from include.kreislauf.errors import ContractError
+from include.kreislauf.requirements.catalogue import Catalogue
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.faults import faults_of
+from include.kreislauf.requirements.section import Section
 from include.kreislauf.requirements.strict_yaml import YamlFault, parse
 
 FILE_NAME = "contract.yaml"
+CATALOGUE_NAME = "technologies.yaml"
 MAX_BYTES = 200_000
 MAX_FAULTS = 10
 """So many faults are told at once."""
@@ -29,12 +33,42 @@ class Broken:
 
 
 def load_contract(path: Path) -> Contract:
-    """Read and validate one contract.
+    """Read and validate one contract, with the catalogue (``technologies.yaml``) beside it, where there is one.
 
     Raises
     ------
-    ContractError: the file is missing, not YAML, or not a valid contract; names file, line, fault and what is allowed.
+    ContractError: a file is missing, not YAML, or not valid; names file, line, fault and what is allowed.
     """
+    content, tree = _parse(path, Contract)
+    catalogue = path.with_name(CATALOGUE_NAME)
+    if catalogue.exists() and "technologies" not in content:
+        technologies = load_catalogue(catalogue).technologies
+        content = {**content, "technologies": [one.model_dump() for one in technologies]}
+    contract = _validate(path, Contract, content, tree)
+    if contract.name != path.parent.name:
+        raise ContractError(
+            f"name {contract.name!r} differs from its folder {path.parent.name!r}",
+            where=f"{path}:{_line(tree, ('name',))}",
+            allowed=path.parent.name,
+            next_step="rename the folder or the use case",
+        )
+    return contract
+
+
+def load_catalogue(path: Path) -> Catalogue:
+    """Read and validate a catalogue of technologies.
+
+    Raises
+    ------
+    ContractError: as :func:`load_contract`.
+    """
+    return _validate(path, Catalogue, *_parse(path, Catalogue))
+
+
+Model = TypeVar("Model", bound=Section)
+
+
+def _parse(path: Path, model: type[Section]) -> tuple[dict[str, Any], yaml.Node | None]:
     text = _read(path)
     try:
         content, tree = parse(text)
@@ -44,20 +78,18 @@ def load_contract(path: Path) -> Contract:
         ) from fault
     if not isinstance(content, dict):
         raise ContractError(
-            "a contract is a mapping of fields", where=f"{path}:1", allowed=sorted(Contract.model_fields)
+            f"a {model.__name__.lower()} is a mapping of fields",
+            where=f"{path}:1",
+            allowed=sorted(model.model_fields),
         )
+    return content, tree
+
+
+def _validate(path: Path, model: type[Model], content: dict[str, Any], tree: yaml.Node | None) -> Model:
     try:
-        contract = Contract.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise _contract_error(path, tree, error) from error
-    if contract.name != path.parent.name:
-        raise ContractError(
-            f"name {contract.name!r} differs from its folder {path.parent.name!r}",
-            where=f"{path}:{_line(tree, ('name',))}",
-            allowed=path.parent.name,
-            next_step="rename the folder or the use case",
-        )
-    return contract
+        raise _contract_error(path, tree, error, model) from error
 
 
 def load_all(use_cases: Path) -> tuple[dict[str, Contract], list[Broken]]:
@@ -117,9 +149,11 @@ def _read(path: Path) -> str:
         ) from error  # fmt: skip
 
 
-def _contract_error(path: Path, tree: yaml.Node | None, error: ValidationError) -> ContractError:
+def _contract_error(
+    path: Path, tree: yaml.Node | None, error: ValidationError, model: type[Section]
+) -> ContractError:
     """The first fault with its line; the others follow in the same message."""
-    first, *others = faults_of(error)
+    first, *others = faults_of(error, model)
     what = [first.what]
     what += [f"line {_line(tree, fault.location)}: {fault.what}" for fault in others[: MAX_FAULTS - 1]]
     if (untold := len(others) - MAX_FAULTS + 1) > 0:
