@@ -17,6 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from include.kreislauf.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
+PUBLIC_SOURCES = (
+    "data.gharchive.org", "api.github.com", "api.stackexchange.com", "hn.algolia.com",
+    "hacker-news.firebaseio.com", "rest.arbeitsagentur.de", "api.adzuna.com",
+)  # fmt: skip
 
 
 class Settings(BaseSettings):
@@ -36,6 +40,16 @@ class Settings(BaseSettings):
     )
     use_cases: Path = Field(ROOT / "include" / "use_cases", description="Folder of the use cases.")
     data: str = Field("", description="Folder or URL that {data} in a contract's source URLs stands for.")
+    allowed_hosts: str = Field(
+        ",".join(PUBLIC_SOURCES),
+        description="Servers that sources may ask: names (https), or a server with scheme and port, private or not.",
+    )
+    mirrors: str = Field(
+        "", description="JSON object: URLs that start with a key are asked for at its value instead."
+    )
+    request_deadline: float = Field(
+        300, gt=0, le=86_400, description="Seconds for one request to a source, with all its retries."
+    )
     service_url: str = Field(
         "", description="Base URL of the prediction service; empty: releases go unconfirmed."
     )
