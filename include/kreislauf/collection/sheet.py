@@ -2,38 +2,172 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 
+from include.kreislauf.collection.counts import ACCOUNT, FACT
+from include.kreislauf.collection.emerging import Proposal
+from include.kreislauf.collection.panel import Observed
+from include.kreislauf.collection.quality import Finding
 from include.kreislauf.handovers import Handover
+from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.sources import Counted, Source
+
+PICTURE = "data_sheet.png"
+SHOWN_GAPS = 12
+_MARKS = {"ok": "✓", "warning": "!", "broken": "✗"}
 
 
-def data_sheet(frame: pd.DataFrame, contract: Contract, handover: Handover) -> str:
-    """Markdown: origin, extent, and each column with its type, range and missing share."""
-    summary = handover.summary
-    sources = "\n".join(f"- `{source.name}` ({source.kind}): `{source.url}`" for source in contract.sources)
-    rows = "\n".join(_row(name, frame[name]) for name in frame.columns)
-    return f"""# Data sheet: {contract.title}
+@dataclass(frozen=True)
+class Contents:
+    """Everything a data sheet tells of."""
 
-Raw-data version `{handover.output}`, as of {handover.as_of:%Y-%m-%d}, cycle `{handover.cycle_id}`,
-contract `{handover.contract_hash[:12]}`, code `{handover.code_version}`.
-
-{summary["rows"]} rows of {summary["entities"]} entities, {contract.problem.period}s {summary["first_period"]}
-to {summary["last_period"]}.
-
-## Sources
-
-{sources}
-
-## Columns
-
-| column | type | smallest | largest | missing |
-|---|---|---|---|---|
-{rows}
-"""
+    frame: pd.DataFrame
+    observed: Sequence[Observed]
+    findings: Sequence[Finding]
+    proposals: Sequence[Proposal]
+    adopted: Sequence[Technology]
 
 
-def _row(name: str, values: pd.Series) -> str:
+def data_sheet(contents: Contents, contract: Contract, handover: Handover) -> str:
+    """Markdown: origin, extent, each source's account, what the rules found, what emerges, and each column.
+
+    After Gebru et al., Datasheets for Datasets, CACM 64 (2021), as far as the data at hand go.
+    """
+    frame, summary = contents.frame, handover.summary
+    parts = [
+        f"# Data sheet: {contract.title}",
+        f"Raw-data version `{handover.output}`, as of {handover.as_of:%Y-%m-%d}, cycle `{handover.cycle_id}`,\n"
+        f"contract `{handover.contract_hash[:12]}`, code `{handover.code_version}`.",
+        f"{summary['rows']} rows of {summary['entities']} entities, {contract.problem.period}s {summary['first_period']}\n"
+        f"to {summary['last_period']}.",
+        "## Sources\n\n" + "\n".join(_origin(source, handover) for source in contract.sources),
+        *(_account(one) for one in contents.observed),
+        "## What the rules found\n\n" + "\n".join(_finding(one) for one in contents.findings),
+        *([_emerging(contents)] if contents.observed else []),
+        "## Columns\n\n| column | type | smallest | largest | missing |\n|---|---|---|---|---|\n"
+        + "\n".join(_column(name, frame[name]) for name in frame.columns),
+        *([f"![Volume and coverage by {contract.problem.period}]({PICTURE})"] if contents.observed else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(source: Source, handover: Handover) -> str:
+    where = getattr(source, "url", "") or getattr(source, "connection", "")
+    version = handover.inputs.get(source.name)
+    vintage = f", vintage `{source.vintage}`" if isinstance(source, Counted) else ""
+    return f"- `{source.name}` ({source.kind}): `{where}`{vintage}" + (
+        f", version `{version}`" if version else ""
+    )
+
+
+def _account(observed: Observed) -> str:
+    """How many units and lines of a source there were, and what became of them."""
+    rows = observed.account[observed.account["by"] == ACCOUNT]
+    sums = rows.groupby("measure")["value"].sum()
+    states = observed.coverage.units["state"].value_counts()
+    ignored = rows[rows["measure"] == "ignored"].groupby("subject")["value"].sum()
+    numbers = rows[rows["measure"] == FACT].groupby("subject")["value"].sum()
+    facts = Counter({str(name): int(number) for name, number in numbers.items()})
+    reasons = "".join(f", {why} {number:,}" for why, number in ignored.items())
+    lines = [
+        f"### {observed.source.config.name}: {observed.source.kind}",
+        f"- units: {len(observed.coverage.units)} expected, "
+        + ", ".join(f"{n} {state}" for state, n in states.items()),
+        f"- lines: {sums.get('read', 0):,} read = {sums.get('kept', 0):,} kept + {sums.get('ignored', 0):,} ignored + "
+        f"{sums.get('quarantined', 0):,} quarantined" + (f" (ignored:{reasons[1:]})" if reasons else ""),
+        *(f"- {note}" for note in observed.source.notes(facts)),
+        *_gaps(observed),
+        *(f"- quarantined: {text}" for text in rows.loc[rows["measure"] == "fault", "subject"].head(5)),
+    ]
+    return lines[0] + "\n\n" + "\n".join(lines[1:])
+
+
+def _gaps(observed: Observed) -> list[str]:
+    found = []
+    for state in ("outage", "absent"):
+        units = observed.coverage.of_state(state)
+        if units:
+            more = f" and {len(units) - SHOWN_GAPS} more" if len(units) > SHOWN_GAPS else ""
+            found.append(
+                f"- {state}, taken as missing and not as zero: {', '.join(units[:SHOWN_GAPS])}{more}"
+            )
+    return found
+
+
+def _finding(finding: Finding) -> str:
+    allowed = f" (allowed: {finding.allowed})" if finding.allowed else ""
+    return f"- {_MARKS[finding.level]} {finding.rule}: {finding.text}{allowed}"
+
+
+def _emerging(contents: Contents) -> str:
+    """Proposals for the catalogue, and what was taken in already."""
+    adopted = {one.name for one in contents.adopted}
+    lines = ["## Emerging technologies", ""]
+    if adopted:
+        lines += [f"Taken in by loops so far: {', '.join(sorted(adopted))}.", ""]
+    if not contents.proposals:
+        return "\n".join([*lines, "Nothing outside the catalogue grows fast in enough sources."])
+    lines += ["| proposal | seen as | newest period | growth |", "|---|---|---|---|"]
+    for one in contents.proposals:
+        for number, seen in enumerate(one.sightings):
+            lines.append(
+                f"| {one.shown if not number else ''} | {seen.by} `{seen.subject}` ({seen.source}) | {seen.count} | × {seen.growth:.1f} |"
+            )
+    return "\n".join(
+        [*lines, "", "A proposal that belongs into the catalogue goes into `technologies.yaml`."]
+    )
+
+
+def _column(name: str, values: pd.Series) -> str:
     present = values.dropna()
     low, high = (present.min(), present.max()) if len(present) else ("", "")
     return f"| {name} | {values.dtype} | {low} | {high} | {values.isna().mean():.1%} |"
+
+
+def draw(contents: Contents, contract: Contract, path: Path) -> None:
+    """One row per source: lines read per period, with gaps marked; technologies that have a value, per column."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    time = contract.problem.time
+    figure, axes = pyplot.subplots(
+        len(contents.observed),
+        2,
+        figsize=(11, 2.6 * len(contents.observed)),
+        squeeze=False,
+        constrained_layout=True,
+    )
+    for (volume, seen), observed in zip(axes, contents.observed, strict=True):
+        _draw_volume(volume, observed, contract)
+        for column in observed.source.config.columns:
+            values = contents.frame.groupby(time)[column].apply(lambda one: int((one > 0).sum()))
+            seen.plot(values.index, values, marker=".", label=column)
+        seen.set_title("technologies with a value above zero", fontsize=9, loc="left")
+        seen.legend(fontsize=7, frameon=False)
+        seen.set_ylim(bottom=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def _draw_volume(axis: Any, observed: Observed, contract: Contract) -> None:
+    """Bars of the lines read; a band where too little was there."""
+    rows = observed.account
+    read = rows[(rows["by"] == ACCOUNT) & (rows["measure"] == "read")]
+    by_unit = read.groupby("unit")["value"].sum()
+    units = observed.coverage.units.assign(lines=lambda frame: frame["unit"].map(by_unit).fillna(0))
+    per_period = units.groupby("period")["lines"].sum()
+    width = pd.Timedelta(days=20 if contract.problem.period == "month" else 60)
+    axis.bar(per_period.index, per_period, width=width, color="#4c78a8")
+    for period in observed.coverage.missing_periods(contract.quality.min_coverage):
+        axis.axvspan(period - width / 2, period + width / 2, color="#e45756", alpha=0.35)
+    axis.set_title(f"{observed.source.config.name}: lines read (red: missing)", fontsize=9, loc="left")

@@ -139,8 +139,10 @@ class CountedSource(ABC, Generic[Config]):
     """
 
     kind: ClassVar[str]
-    revisable: ClassVar[bool] = False
+    revisable: bool = False
     """Whether a count can change after it was taken: then its unit may be read again."""
+    adopted: frozenset[str] = frozenset()
+    """Names of the technologies that are not in the signed catalogue, but were found and taken in."""
 
     def __init__(
         self,

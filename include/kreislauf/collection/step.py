@@ -1,69 +1,222 @@
-"""Collect: read the contract's sources as of one time, check them, keep them as a raw-data version."""
+"""Collect: gather what the contract's sources knew at one time, check it, and keep it as a raw-data version.
+
+A version is one commit of the table ``raw``; it names the versions of all tables that it was made from.
+"""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from include.kreislauf.collection.sheet import data_sheet
+from include.kreislauf.collection.access import Access
+from include.kreislauf.collection.counts import CountTable
+from include.kreislauf.collection.crash_points import crash_point
+from include.kreislauf.collection.emerging import Proposal, propose
+from include.kreislauf.collection.gathering import Chunk, Gathering
+from include.kreislauf.collection.panel import Observed, counted_panel, join, observe
+from include.kreislauf.collection.quality import as_json, findings
+from include.kreislauf.collection.registry import counted_sources
+from include.kreislauf.collection.sheet import PICTURE, Contents, data_sheet, draw
 from include.kreislauf.collection.table import read_table
 from include.kreislauf.errors import SourceError
-from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
-from include.kreislauf.periods import between
+from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.sources import Rows, SqlSource, TableSource
 from include.kreislauf.settings import Settings
+from include.kreislauf.store import messages
+from include.kreislauf.store.database import Store
 from include.kreislauf.store.tables import Tables
 
 RAW = "raw"
+WIDENING = (Edge.MONITORING_TO_DATA_ENGINEERING, Edge.DATA_SCIENCE_TO_DATA_ENGINEERING)
+"""Loops that ask for more than the catalogue names."""
 
 
-def collect(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
-    """Discipline 2. A raw-data version, or the loop to requirements when the sources cannot give what is needed."""
-    try:
-        frame = read_sources(order, contract, settings)
-        _check_quality(frame, contract, order)
-    except SourceError as error:
-        return StepResult(_loop(order, error), document=f"# Collection stopped\n\n{error.text}\n")
-    commit = f"{order.key}|{order.attempt}"
-    version = Tables(settings.tables, order.use_case).write(RAW, frame, commit)
-    handover = order.handover(
-        Stage.COLLECTION, code_version=settings.code, output=version, summary=_summary(frame, contract)
-    )
-    return StepResult(handover, document=data_sheet(frame, contract, handover))
+def collect(order: WorkOrder, contract: Contract, settings: Settings, **how: Any) -> StepResult:
+    """Discipline 2. A raw-data version, or the loop to requirements when the sources cannot give what is needed.
+
+    Parameters
+    ----------
+    how: further fields of :class:`Collection`.
+
+    Raises
+    ------
+    SourceError: only where ``last_try`` is false: the same may succeed when it is tried again later.
+    """
+    return Collection(order, contract, settings, **how).finish()
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The collection of one order.
+
+    Parameters
+    ----------
+    now: the clock; ``None``: time comes with the order (replay).
+    connections: SQLAlchemy URL of a named connection (Airflow's, in a task).
+    last_try: whether a source that cannot be reached sends the work back, or raises, to be tried again.
+    """
+
+    order: WorkOrder
+    contract: Contract
+    settings: Settings
+    now: datetime | None = None
+    connections: Callable[[str], str] | None = None
+    last_try: bool = True
+    adopted: tuple[Technology, ...] | None = None
+
+    def chunks(self) -> list[Chunk]:
+        """What there is to read, in portions for one task each."""
+        return self.gathering.chunks()
+
+    def read(self, chunk: Chunk) -> None:
+        """Read one portion and keep it.
+
+        Raises
+        ------
+        SourceError: see :meth:`~include.kreislauf.collection.gathering.Gathering.read`.
+        """
+        self.gathering.read(chunk)
+
+    def finish(self) -> StepResult:
+        """Read what is still left, check everything, and make the version."""
+        try:
+            self.gathering.read_all()
+            observed = self.observed()
+            proposals = propose(observed, self.technologies, self.contract.emerging)
+            if taken := self._taken_in(proposals):
+                return replace(self, adopted=(*self.known_adopted, *taken)).finish()
+            return self._version(observed, proposals)
+        except SourceError as error:
+            if not self.last_try and (error.transient or self.contract.quality.on_failure == "retry"):
+                raise
+            return StepResult(self._loop(error), document=f"# Collection stopped\n\n{error.text}\n")
+
+    @cached_property
+    def access(self) -> Access:
+        """The way to remote and local files."""
+        return Access.from_settings(self.settings, self.connections)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The Delta tables of the use case."""
+        return Tables(self.settings.tables, self.order.use_case)
+
+    @cached_property
+    def known_adopted(self) -> tuple[Technology, ...]:
+        """Technologies outside the catalogue that earlier collections, or this one, have taken in."""
+        if self.adopted is not None:
+            return self.adopted
+        with Store(self.settings.store).read() as db:
+            last = messages.latest_handover(db, self.order.use_case, Stage.COLLECTION)
+        taken: Any = last.summary.get("adopted", []) if last else []
+        catalogue = {one.name for one in self.contract.technologies}
+        found = (Technology.model_validate(one) for one in taken)
+        return tuple(one for one in found if one.name not in catalogue)
+
+    @cached_property
+    def technologies(self) -> tuple[Technology, ...]:
+        """The catalogue and what was taken in."""
+        return (*self.contract.technologies, *self.known_adopted)
+
+    @cached_property
+    def gathering(self) -> Gathering:
+        """The reading of the counted sources."""
+        adopted = frozenset(one.name for one in self.known_adopted)
+        sources = counted_sources(self.contract, self.technologies, self.access, adopted)
+        return Gathering(sources, self.tables, as_of=self.order.as_of, now=self.now or self.order.as_of)
+
+    def observed(self) -> list[Observed]:
+        """What each counted source shows as of the order's time."""
+        found = []
+        for name, source in self.gathering.sources.items():
+            table = CountTable(self.tables, name)
+            if (version := table.version()) is None:
+                raise SourceError(
+                    "there is nothing to read at this time", where=name, next_step="check its field since"
+                )
+            units = [one for one in self.gathering.units(name) if one.start < one.end or one.weight]
+            rows = table.rows(version, self.order.as_of)
+            found.append(
+                observe(source, rows, units, self.order.as_of, self.contract.problem.period, version)
+            )
+        return found
+
+    def _taken_in(self, proposals: Sequence[Proposal]) -> list[Technology]:
+        """The best proposals, where a loop asks for a wider collection and the contract allows it."""
+        asked = self.order.started_by in {f"loop/{edge}" for edge in WIDENING}
+        most = self.contract.emerging.adopt if asked and self.adopted is None else 0
+        names = {one.name for one in self.technologies}
+        found = [one.technology() for one in proposals]
+        return [one for one in found if one.name not in names][:most]
+
+    def _version(self, observed: Sequence[Observed], proposals: Sequence[Proposal]) -> StepResult:
+        contract, order = self.contract, self.order
+        frame = self.panel(observed)
+        found = findings(frame, observed, contract, order.as_of)
+        if found[0].level == "broken":
+            raise found[0].error()
+        inputs = {one.source.config.name: one.version for one in observed}
+        crash_point("before the version")
+        version = self.tables.write(RAW, frame, f"{order.key}|{order.attempt}", inputs)
+        crash_point("after the version")
+        contents = Contents(frame, observed, found, proposals, self.known_adopted)
+        summary = _summary(frame, contract) | {
+            "findings": as_json(found),
+            "proposals": [one.shown for one in proposals],
+            "adopted": [one.model_dump(mode="json") for one in self.known_adopted],
+        }
+        order = order.model_copy(update={"inputs": {**order.inputs, **inputs}})
+        handover = order.handover(
+            Stage.COLLECTION, code_version=self.settings.code, output=version, summary=summary
+        )
+        document = data_sheet(contents, contract, handover)
+        self._keep_sheet(contents, handover, document)
+        crash_point("before the record")
+        return StepResult(handover, document=document)
+
+    def panel(self, observed: Sequence[Observed]) -> pd.DataFrame:
+        """All sources of the contract, joined on entity and time."""
+        problem, quality = self.contract.problem, self.contract.quality
+        counted = [counted_panel(one, self.technologies, problem, quality.min_coverage) for one in observed]
+        rows = [self._rows(source) for source in self.contract.sources if isinstance(source, Rows)]
+        return join([*rows, *counted], self.technologies, problem)
+
+    def _rows(self, source: Rows) -> pd.DataFrame:
+        problem, as_of = self.contract.problem, self.order.as_of
+        if isinstance(source, SqlSource):
+            from include.kreislauf.collection.sources.sql import read_sql
+
+            return read_sql(source, problem, self.access, as_of)
+        assert isinstance(source, TableSource)  # noqa: S101 - the union holds no other
+        return read_table(source, problem, self.settings.data, as_of)
+
+    def _keep_sheet(self, contents: Contents, handover: Handover, document: str) -> None:
+        """The sheet and its picture beside the artefacts, for people; made again when a step is repeated."""
+        name = f"{handover.cycle_id}-{handover.attempt}"
+        folder = self.settings.artefacts / handover.use_case / "data_sheets" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "data_sheet.md").write_text(document, encoding="utf-8")
+        if contents.observed:
+            draw(contents, self.contract, folder / PICTURE)
+
+    def _loop(self, error: SourceError) -> Loop:
+        reason = Reason.COVERAGE_TOO_LOW if error.where == "quality" else Reason.SOURCE_FAILED
+        evidence = (Evidence(name="fault", value=None, note=error.text),)
+        return self.order.loop(Edge.DATA_ENGINEERING_TO_REQUIREMENTS, reason, error.text, evidence=evidence)
 
 
 def read_sources(order: WorkOrder, contract: Contract, settings: Settings) -> pd.DataFrame:
-    """All sources of a contract, joined on entity and time."""
-    keys = [contract.problem.entity, contract.problem.time]
-    frames = [read_table(source, contract.problem, settings.data, order.as_of) for source in contract.sources]
-    return functools.reduce(lambda left, right: left.merge(right, on=keys, how="outer"), frames)
-
-
-def _check_quality(frame: pd.DataFrame, contract: Contract, order: WorkOrder) -> None:
-    quality, problem = contract.quality, contract.problem
-    entities = frame[problem.entity].nunique()
-    if len(frame) < quality.min_rows or entities < quality.min_entities:
-        raise SourceError(
-            f"{len(frame)} rows of {entities} entities are known as of {order.as_of:%Y-%m-%d}",
-            where="quality", allowed=f"at least {quality.min_rows} rows of {quality.min_entities} entities",
-            next_step="add sources or lower quality.min_rows or quality.min_entities in the contract",
-        )  # fmt: skip
-    newest = frame[problem.time].max().tz_localize("UTC").to_pydatetime()
-    age = between(newest, order.as_of, problem.period)
-    if age > quality.max_age_periods:
-        raise SourceError(
-            f"the newest row is of {newest:%Y-%m-%d}, {age} {problem.period}s before {order.as_of:%Y-%m-%d}",
-            where="quality", allowed=f"at most {quality.max_age_periods} {problem.period}s",
-            next_step="have the source delivered, or raise quality.max_age_periods in the contract",
-        )  # fmt: skip
-
-
-def _loop(order: WorkOrder, error: SourceError) -> Loop:
-    reason = Reason.COVERAGE_TOO_LOW if error.where == "quality" else Reason.SOURCE_FAILED
-    evidence = (Evidence(name="fault", value=None, note=error.text),)
-    return order.loop(Edge.DATA_ENGINEERING_TO_REQUIREMENTS, reason, error.text, evidence=evidence)
+    """All sources of a contract, joined on entity and time, unchecked."""
+    collection = Collection(order, contract, settings)
+    collection.gathering.read_all()
+    return collection.panel(collection.observed())
 
 
 def _summary(frame: pd.DataFrame, contract: Contract) -> dict[str, Any]:

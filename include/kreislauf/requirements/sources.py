@@ -77,7 +77,7 @@ class Counted(Section):
         0, ge=0, le=40, description="Past periods that are counted again at each collection."
     )
     available_after_hours: int = Field(
-        2, ge=0, le=24 * 365, description="Hours from the end of a file, window or thread to its data."
+        0, ge=0, le=24 * 365, description="Hours from the end of a file, window or thread to its data."
     )
     columns: dict[ColumnName, CountColumn] = Field(min_length=1)
 
@@ -86,6 +86,7 @@ class GithubEventsSource(Counted):
     """GH Archive: one gzip file of JSON lines per hour, by base URL, folder or object store."""
 
     kind: Literal["github_events"]
+    available_after_hours: int = Field(2, ge=0, le=24 * 365, description="Hours from the end of a file to its data.")
     url: str = Field(
         "https://data.gharchive.org", description="Where {year}-{month}-{day}-{hour}.json.gz lie."
     )

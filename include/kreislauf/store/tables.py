@@ -1,24 +1,34 @@
-"""Data versions: Delta Lake tables, one commit per (cycle, stage, attempt).
+"""Data versions: Delta Lake tables.
 
-A version is named ``table@number``. Whoever asks for the same commit twice gets the same version: a killed and
-repeated step leaves no duplicate.
+A version is named ``table@number``. Tables that are written whole have one commit per (cycle, stage, attempt): whoever
+asks for the same commit twice gets the same version. Tables that are appended to decide under the same rule what is
+still to be added: a killed and repeated step leaves no duplicate.
 """
 
 from __future__ import annotations
 
+import json
+import random
 import re
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as pds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from include.kreislauf.errors import StoreError
 
 _COMMIT = "kreislauf.commit"
+_INPUTS = "kreislauf.inputs"
 _TRIES = 10
+_APPEND_TRIES = 200
+_COMPACT_FROM = 24
+"""Files in one partition from which they are put together."""
 _VERSION = re.compile(r"^(?P<table>[a-z0-9_]+)@(?P<number>\d+)$")
 
 
@@ -29,13 +39,17 @@ class Tables:
         self.base_url = f"{base_url}/{use_case}"
         self.storage_options = storage_options
 
-    def write(self, table: str, frame: pd.DataFrame, commit: str) -> str:
+    def write(
+        self, table: str, frame: pd.DataFrame, commit: str, inputs: dict[str, str] | None = None
+    ) -> str:
         """Write a whole table as its next version; returns ``table@number``.
 
         Parameters
         ----------
         commit: what this version is for; a commit written before is found again instead of written twice.
+        inputs: versions of the tables that it was made from, kept with the commit.
         """
+        metadata = {_COMMIT: commit, **({_INPUTS: json.dumps(inputs, sort_keys=True)} if inputs else {})}
         rows = pa.Table.from_pandas(frame, preserve_index=False)
         for _ in range(_TRIES):
             if (known := self.find(table, commit)) is not None:
@@ -45,18 +59,79 @@ class Tables:
                 write_deltalake(
                     self._url(table), rows, mode="overwrite", schema_mode="overwrite",
                     storage_options=self.storage_options,
-                    commit_properties=CommitProperties(custom_metadata={_COMMIT: commit}, max_commit_retries=0),
+                    commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
                 )  # fmt: skip
         raise StoreError(
             f"other writers were faster {_TRIES} times", where=self._url(table), next_step="repeat the task"
         )
 
-    def find(self, table: str, commit: str) -> str | None:
-        """The version that a commit made first, or ``None``."""
+    def append(
+        self, table: str, still_new: Callable[[Snapshot | None], pa.Table], partition_by: Sequence[str]
+    ) -> str:
+        """Add rows to an append-only table; returns the version that holds them.
+
+        Parameters
+        ----------
+        still_new: the rows that a snapshot of the table lacks; asked again when another writer was faster.
+        partition_by: columns whose values name the folders of the files.
+
+        Raises
+        ------
+        StoreError: other writers were faster too often.
+        """
+        for number in range(_APPEND_TRIES):
+            snapshot = self.snapshot(table)
+            rows = still_new(snapshot)
+            if not rows.num_rows and snapshot:
+                return snapshot.version
+            with suppress(CommitFailedError):
+                self._append(table, rows, partition_by, snapshot)
+                return f"{table}@{0 if snapshot is None else snapshot.number + 1}"
+            time.sleep(random.uniform(0, 0.02 * min(number + 1, 25)))  # noqa: S311
+        raise StoreError(
+            f"other writers were faster {_APPEND_TRIES} times",
+            where=self._url(table),
+            next_step="repeat the task",
+        )
+
+    def _append(
+        self, table: str, rows: pa.Table, partition_by: Sequence[str], snapshot: Snapshot | None
+    ) -> None:
+        """One commit right after a snapshot: it fails when there has been another one in between."""
+        once = CommitProperties(max_commit_retries=0)
+        if snapshot is not None:
+            write_deltalake(snapshot.table, rows, mode="append", commit_properties=once)
+            return
+        write_deltalake(
+            self._url(table), rows, mode="append", partition_by=list(partition_by), commit_properties=once,
+            configuration={"delta.appendOnly": "true"}, storage_options=self.storage_options,
+        )  # fmt: skip
+
+    def snapshot(self, table: str, number: int | None = None) -> Snapshot | None:
+        """A table as it is now, or as of one version; ``None`` where there is no such table."""
         try:
-            opened = DeltaTable(self._url(table), storage_options=self.storage_options)
+            return Snapshot(
+                table, DeltaTable(self._url(table), version=number, storage_options=self.storage_options)
+            )
         except TableNotFoundError:
             return None
+
+    def compact(self, table: str) -> str | None:
+        """Put the small files of a table's partitions together, where there are many; returns the version then."""
+        if (snapshot := self.snapshot(table)) is None:
+            return None
+        opened = snapshot.table
+        files = opened.get_add_actions(flatten=True).num_rows
+        folders = max(1, len(opened.partitions()))
+        if files / folders >= _COMPACT_FROM:
+            opened.optimize.compact()
+        return f"{table}@{opened.version()}"
+
+    def find(self, table: str, commit: str) -> str | None:
+        """The version that a commit made first, or ``None``."""
+        if (snapshot := self.snapshot(table)) is None:
+            return None
+        opened = snapshot.table
         versions = (entry["version"] for entry in reversed(_history(opened)) if entry.get(_COMMIT) == commit)
         return next((f"{table}@{version}" for version in versions), None)
 
@@ -79,6 +154,27 @@ class Tables:
 
     def _url(self, table: str) -> str:
         return f"{self.base_url}/{table}"
+
+
+class Snapshot:
+    """One table at one version; holds the list of its files, not their rows."""
+
+    def __init__(self, name: str, table: DeltaTable) -> None:
+        self.name, self.table = name, table
+
+    @property
+    def number(self) -> int:
+        """Number of the version."""
+        return int(self.table.version())
+
+    @property
+    def version(self) -> str:
+        """``table@number``."""
+        return f"{self.name}@{self.number}"
+
+    def rows(self, where: pds.Expression | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Its rows, those only that fulfil a condition; partitions that cannot hold any are not opened."""
+        return self.table.to_pyarrow_dataset().to_table(columns=columns and list(columns), filter=where)
 
 
 def _history(table: DeltaTable) -> list[dict[str, Any]]:
