@@ -118,8 +118,21 @@ class TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """The same connection, encrypted; the certificate must be the host's, whatever address it has."""
-        return TimedStream(self._stream.start_tls(ssl_context, server_hostname, within(timeout)))
+        """The same connection, encrypted; the certificate must be the host's, whatever address it has.
+
+        Raises
+        ------
+        SourceError: it is not.
+        """
+        try:
+            return TimedStream(self._stream.start_tls(ssl_context, server_hostname, within(timeout)))
+        except httpcore.ConnectError as error:
+            if not isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                raise
+            raise SourceError(
+                f"the server's certificate is not trusted ({error.__cause__.verify_message})",
+                where=server_hostname or "", next_step="correct the URL, or let SSL_CERT_FILE name the authority",
+            ) from error  # fmt: skip
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks of a connection."""
