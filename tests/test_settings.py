@@ -43,6 +43,7 @@ VALUES = {
     "home": "/srv/kreislauf", "store_url": "postgresql://db/kreislauf", "tables_url": "s3://bucket/tables",
     "use_cases": "/srv/use_cases", "data": "s3://bucket/data", "service_url": "http://service:8000", "clock": "given",
     "monitoring_schedule": "", "requirements_schedule": "0 0 * * *", "code_version": "abc123",
+    "allowed_hosts": "api.github.com,http://127.0.0.1:8123", "mirrors": '{"https://a": "https://b"}', "request_deadline": "60.0",
 }  # fmt: skip
 
 
@@ -82,6 +83,14 @@ def test_a_wrong_value_names_the_variable_and_what_is_allowed(monkeypatch: pytes
         get_settings()
     assert caught.value.where == "KREISLAUF_CLOCK"
     assert caught.value.allowed == "'wall' or 'given'"
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "100000", "soon", "nan"])
+def test_a_request_has_some_time_but_not_for_ever(monkeypatch: pytest.MonkeyPatch, seconds: str):
+    monkeypatch.setenv("KREISLAUF_REQUEST_DEADLINE", seconds)
+    with pytest.raises(SettingsError) as caught:
+        get_settings()
+    assert caught.value.where == "KREISLAUF_REQUEST_DEADLINE"
 
 
 def test_settings_cannot_be_changed():
