@@ -3,6 +3,9 @@
 Collects what the contract's sources knew at one time, checks it, and keeps it as a raw-data version with a data sheet.
 **Runs** on `signed_contract`, on a loop from data science (collect wider) or monitoring (the business metric fell), or
 by hand. **Gives** `raw_data`. **Sends back** to requirements when the sources cannot give what the contract needs.
+
+`plan` lists the files, windows and threads that were not read yet, `read` reads them (mapped: one task for a handful of
+them), `collect` reads what is left, checks everything and makes the version.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.common.assets import timetable
+from dags.common.collection_tasks import LONGEST_WAIT, collect_step, portions, pushed_order, read_portion
 from dags.common.defaults import DAG_DEFAULTS, manual_form
-from dags.common.handover_tasks import perform_step, receive_order, way_out, ways_out
+from dags.common.handover_tasks import perform_step, push_order, receive_order, way_out, ways_out
 from include.kreislauf.handovers import Role, Stage
 
 with DAG(
@@ -24,12 +29,27 @@ with DAG(
     **DAG_DEFAULTS,
 ) as dag:
 
-    @task.branch
+    @task
+    def plan(**context: Any) -> list[dict[str, Any]]:
+        """Receive the order, and list what is still to be read for it."""
+        return portions(receive_order(Role.DATA_ENGINEERING, context), context)
+
+    @task(retry_exponential_backoff=True, max_retry_delay=LONGEST_WAIT)
+    def read(chunk: dict[str, Any], **context: Any) -> None:
+        """Read a few files, windows or threads, each of them whole or not at all."""
+        order = pushed_order(context, "plan")
+        assert order is not None  # noqa: S101 - a plan without an order maps nothing
+        read_portion(chunk, order, context)
+
+    @task.branch(trigger_rule="none_failed", retry_exponential_backoff=True, max_retry_delay=LONGEST_WAIT)
     def collect(**context: Any) -> list[str]:
-        """Read the sources as of the order's time and keep a checked version."""
-        from include.kreislauf.collection.step import collect as step
+        """Read what is left, check it, and keep a version as of the order's time; or send the work back."""
+        order = pushed_order(context, "plan")
+        if order is None:
+            raise AirflowSkipException("there was nothing to do")
+        push_order(context, order)
+        return way_out(context, perform_step(Stage.COLLECTION, collect_step(context), order))
 
-        order = receive_order(Role.DATA_ENGINEERING, context)
-        return way_out(context, perform_step(Stage.COLLECTION, step, order))
-
-    collect() >> ways_out(Role.DATA_ENGINEERING, Stage.COLLECTION, ["collect"])
+    planned, collected = plan(), collect()
+    planned >> read.expand(chunk=planned) >> collected
+    collected >> ways_out(Role.DATA_ENGINEERING, Stage.COLLECTION, ["collect"])

@@ -1,0 +1,109 @@
+"""The Airflow side of a collection: its connections, its tries, and the mapping of what there is to read."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from dags.common.handover_tasks import ORDER
+from include.kreislauf.errors import SourceError
+from include.kreislauf.handovers import Stage, StepResult, WorkOrder
+from include.kreislauf.settings import get_settings
+
+if TYPE_CHECKING:
+    from include.kreislauf.collection.step import Collection
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = timedelta(minutes=10)
+"""Between two tries of a task that waits for other people's servers."""
+_DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql", "sqlite": "sqlite", "mssql": "mssql"}
+
+
+def connection_url(name: str) -> str:
+    """SQLAlchemy URL of an Airflow connection."""
+    from airflow.sdk import Connection
+    from sqlalchemy import URL
+
+    found: Any = Connection.get(name)
+    if found.conn_type == "sqlite":
+        return f"sqlite:///{found.host}"
+    url = URL.create(
+        _DRIVERS.get(found.conn_type, found.conn_type),
+        found.login,
+        found.password,
+        found.host,
+        found.port,
+        found.schema,
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def is_last_try(context: Any) -> bool:
+    """Whether Airflow will not try this task again."""
+    ti = context["ti"]
+    return bool(ti.try_number > ti.max_tries)
+
+
+def collection_of(order: WorkOrder, context: Any, contract: Any = None) -> Collection:
+    """The collection of an order, against this process's settings, clock and connections."""
+    from include.kreislauf.collection.step import Collection
+    from include.kreislauf.feedback.work import contract_of
+    from include.kreislauf.store.database import get_store
+
+    settings = get_settings()
+    return Collection(
+        order, contract or contract_of(get_store(), order), settings,
+        now=settings.now() if settings.clock == "wall" else None,
+        connections=connection_url, last_try=is_last_try(context),
+    )  # fmt: skip
+
+
+def portions(order: WorkOrder, context: Any) -> list[dict[str, Any]]:
+    """What there is to read, for one mapped task each; nothing where the work is done, or where it cannot be told.
+
+    A source that does not even say what it has is told about by the collection's end, which asks again.
+    """
+    from include.kreislauf.store import messages
+    from include.kreislauf.store.database import get_store
+
+    with get_store().read() as db:
+        if messages.find_handover(db, order.use_case, order.cycle_id, Stage.COLLECTION, order.attempt):
+            return []
+    try:
+        chunks = collection_of(order, context).chunks()
+    except SourceError as error:
+        log.warning("%s", error.text)
+        return []
+    log.info("%s units of %s sources are to be read, in %s tasks", sum(len(one.units) for one in chunks),
+             len({one.source for one in chunks}), len(chunks))  # fmt: skip
+    return [one.model_dump(mode="json") for one in chunks]
+
+
+def read_portion(chunk: dict[str, Any], order: WorkOrder, context: Any) -> None:
+    """Read one portion. What cannot be read now is tried again by Airflow, and at last by the collection's end."""
+    from include.kreislauf.collection.gathering import Chunk
+
+    collection = collection_of(order, context)
+    try:
+        collection.read(Chunk.model_validate(chunk))
+    except SourceError as error:
+        if error.transient and not collection.last_try:
+            raise
+        log.warning("left to the collection's end: %s", error.text)
+
+
+def collect_step(context: Any) -> Any:
+    """The discipline as a step, for :func:`~dags.common.handover_tasks.perform_step`."""
+
+    def step(order: WorkOrder, contract: Any, _settings: Any) -> StepResult:
+        return collection_of(order, context, contract).finish()
+
+    return step
+
+
+def pushed_order(context: Any, task_id: str) -> WorkOrder | None:
+    """The order that an earlier task of this run pushed, if it had anything to do."""
+    pushed = context["ti"].xcom_pull(task_ids=task_id, key=ORDER)
+    return WorkOrder.model_validate(pushed) if pushed else None
