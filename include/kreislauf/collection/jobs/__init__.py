@@ -1,0 +1,1 @@
+"""Job advertisements: where they come from, and which technologies they name."""
