@@ -56,13 +56,15 @@ def format_of(hour: datetime) -> Format:
     return "events" if hour < _SHORT_SINCE else "short"
 
 
-def time_text(style: Format, hour: datetime, second: int) -> bytes:
-    """A moment of an hour, as events of a format write it; the timeline wrote the time of California."""
-    minute = f"{hour:%Y-%m-%dT%H}:{second // 60:02d}:{second % 60:02d}"
-    if style != "timeline":
-        return f"{minute}Z".encode()
-    summer = 3 < hour.month < 11
-    return f"{minute}{'-07:00' if summer else '-08:00'}".encode()
+def time_template(style: Format, hour: datetime) -> bytes:
+    """Moments of an hour as events of a format write them, to be filled with minute and second.
+
+    The timeline wrote the time of California.
+    """
+    zone = "Z"
+    if style == "timeline":
+        zone = "-07:00" if 3 < hour.month < 11 else "-08:00"
+    return f"{hour:%Y-%m-%dT%H}:%02d:%02d{zone}".encode()
 
 
 @lru_cache(8192)

@@ -20,7 +20,7 @@ from include.kreislauf.simulation.event_formats import (
     actor_json,
     format_of,
     line_template,
-    time_text,
+    time_template,
 )
 from include.kreislauf.simulation.observations import LANGUAGE, MONTHS, Observations, month_of_quarter
 
@@ -93,11 +93,13 @@ def repositories(seen: Observations) -> dict[str, str | None]:
 
 
 def _lines(events: list[tuple[Subject, Actor]], hour: datetime, first_id: int) -> Iterator[bytes]:
+    """Lines in the format of the hour, evenly spread over it."""
     style: Format = format_of(hour)
+    time, step = time_template(style, hour), 3600 / len(events)
     for place, (subject, actor) in enumerate(events):
         line = line_template(style, subject) % {
             b"id": first_id + place, b"number": place + 1, b"actor": actor_json(actor), b"login": actor.login.encode(),
-            b"time": time_text(style, hour, place * 3600 // len(events)),
+            b"time": time % divmod(int(place * step), 60),
         }  # fmt: skip
         yield line
         if style != "timeline" and place < _REPEATED and len(events) > _REPEATED:
