@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,8 +13,13 @@ import pytest
 from include.kreislauf.embedded.timeline import build_timeline
 from include.kreislauf.embedded.worlds import SimulatedWorld
 from include.kreislauf.handovers import Edge, Loop, Reason, Stage
-from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.requirements.loading import load_contract
+from include.kreislauf.requirements.variants import catalogue_variant
 from include.kreislauf.settings import ROOT, Settings
+from include.kreislauf.simulation.catalogue import catalogue
+from include.kreislauf.simulation.server import WorldServer, mirrors
+from include.kreislauf.simulation.sources import SimulatedSources
+from include.kreislauf.simulation.technologies import simulate
 from include.kreislauf.store import live
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
@@ -34,14 +40,17 @@ def life(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Itera
     """The practice example, with the contract that ships, lived through once for all tests."""
     home = tmp_path_factory.mktemp("closed_loop")
     shutil.copy(migrated_file, home / "kreislauf.db")
-    settings = Settings(
-        home=home, data=str(home / "data"), use_cases=USE_CASES, clock="given", store_url="", tables_url="",
-        service_url="",
-    )  # fmt: skip
-    lap = Lap(settings, Store(settings.store), NAME)
-    contract = load_contract(contract_path(USE_CASES, NAME))
-    lived = Life(lap, SimulatedWorld(contract, USE_CASES, settings.data, START, END, seed=0))
-    lived.live_through()
+    world = simulate(0)
+    use_cases = home / "use_cases"
+    contract = load_contract(catalogue_variant(USE_CASES / NAME, use_cases, catalogue(world)))
+    with WorldServer(SimulatedSources(world, START)) as server:
+        settings = Settings(
+            home=home, use_cases=use_cases, clock="given", store_url="", tables_url="", service_url="", data="",
+            mirrors=json.dumps(mirrors(server.url)),
+        )  # fmt: skip
+        lap = Lap(settings, Store(settings.store), NAME)
+        lived = Life(lap, SimulatedWorld(contract, use_cases, "", START, END, seed=0, url=server.url))
+        lived.live_through()
     yield lived
     lap.store.engine.dispose()
 

@@ -18,9 +18,11 @@ from include.kreislauf.errors import ContractError
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import MAX_BYTES, contract_path, load_all, load_contract
 from include.kreislauf.requirements.strict_yaml import YamlFault, parse
+from include.kreislauf.requirements.variants import with_sources
 from include.kreislauf.settings import ROOT
 
-SHIPPED = (ROOT / "include" / "use_cases" / "technology_radar" / "contract.yaml").read_text()
+USE_CASE = ROOT / "include" / "use_cases" / "technology_radar"
+SHIPPED = with_sources((USE_CASE / "contract.yaml").read_text(), (USE_CASE / "recorded.yaml").read_text())
 NAME = "lower-case letters, digits and underscores, starting with a letter, at most 63"
 FIELDS = ", ".join(Contract.model_fields)
 

@@ -17,6 +17,7 @@ import pytest
 from include.kreislauf.embedded.airflow_api import AirflowApi
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.handovers import Role
+from include.kreislauf.requirements.variants import recorded_variant
 from include.kreislauf.settings import ROOT
 from include.kreislauf.simulation.panel import write_panel
 from include.kreislauf.simulation.technologies import simulate
@@ -94,7 +95,7 @@ class RunningRing:
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRing]:
     """The stack with the first release live."""
     home = tmp_path_factory.mktemp("ring")
-    shutil.copytree(ROOT / "include" / "use_cases", home / "use_cases")
+    recorded_variant(ROOT / "include" / "use_cases" / "technology_radar", home / "use_cases")
     write_panel(simulate(0), home / "data")
     env = {
         "KREISLAUF_HOME": str(home), "KREISLAUF_DATA": str(home / "data"), "KREISLAUF_CLOCK": "given",

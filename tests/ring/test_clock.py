@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from dags.common.timetables import DUE_PREFIX
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.handovers import Edge
+from include.kreislauf.requirements.variants import recorded_variant
 from include.kreislauf.settings import ROOT
 from include.kreislauf.simulation.panel import write_panel
 from include.kreislauf.simulation.technologies import simulate
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.ring, pytest.mark.timeout(400)]
 
 
 def test_the_clock_finds_a_new_contract_and_starts_its_first_cycle(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "include" / "use_cases", tmp_path / "use_cases")
+    recorded_variant(ROOT / "include" / "use_cases" / "technology_radar", tmp_path / "use_cases")
     write_panel(simulate(0), tmp_path / "data")
     every_minute = "* * * * *"
     env = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from include.kreislauf.embedded.client import Answer
+from include.kreislauf.embedded.run import collected_technologies
 from include.kreislauf.embedded.worlds import World
 from include.kreislauf.handovers import Role
 from include.kreislauf.periods import shift
@@ -25,12 +26,18 @@ class Life:
     def live_through(self) -> list[datetime]:
         """The first cycle, then per period: outcomes and reports, the check, new requests. Returns the times."""
         times = self.world.times()
+        self.world.reach(times[0])
         self.lap.manual(Role.REQUIREMENTS, as_of=times[0], reason="the first model")
         for number, now in enumerate(times):
+            self.world.reach(now)
             if number:
                 self._what_happened(now)
                 self.lap.check(now)
-            self.answers += self.lap.predict(now, self._quarter(now, -1), self.world.asked(now))
+            self.answers += self.lap.predict(
+                now,
+                self._quarter(now, -1),
+                self.world.asked(now, collected_technologies(self.lap.store, self.lap.contract)),
+            )
         return times
 
     def novelty(self) -> dict[tuple[int, str], float]:

@@ -1,4 +1,4 @@
-"""Use cases for tests: the practice example, made light, with whatever a test wants to be different."""
+"""Use cases for tests: the practice example over a recorded panel, made light, with whatever a test wants different."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def write_use_case(folder: Path, name: str = "radar", **changes: Any) -> Contrac
     """Write a use case; ``changes`` replace the contract's fields, inside a section only those named."""
     (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(EXAMPLE / "features.py", folder / name)
-    values = yaml.safe_load((EXAMPLE / "contract.yaml").read_text()) | {"name": name} | LIGHT
+    recorded = yaml.safe_load((EXAMPLE / "recorded.yaml").read_text())
+    values = yaml.safe_load((EXAMPLE / "contract.yaml").read_text()) | recorded | {"name": name} | LIGHT
     for field, value in changes.items():
         values[field] = {**values[field], **value} if isinstance(value, dict) else value
     (folder / name / "contract.yaml").write_text(

@@ -16,25 +16,32 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from include.kreislauf.embedded.client import Answer, Client
-from include.kreislauf.embedded.ports import try_lock
+from include.kreislauf.embedded.ports import LOOPBACK, reserve_port, try_lock
+from include.kreislauf.embedded.readiness import answers as is_answering
 from include.kreislauf.embedded.ring import Ring, utc
 from include.kreislauf.embedded.stack import EmbeddedStack, StackError, stop_on_signals
 from include.kreislauf.embedded.timeline import as_text, build_timeline, write_timeline
 from include.kreislauf.embedded.worlds import PanelWorld, SimulatedWorld, World
-from include.kreislauf.handovers import Role
+from include.kreislauf.handovers import Role, Stage
 from include.kreislauf.periods import shift
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.requirements.variants import catalogue_variant, recorded_variant
 from include.kreislauf.settings import ROOT
+from include.kreislauf.simulation.catalogue import catalogue
+from include.kreislauf.simulation.server import NOW_PATH, mirrors
+from include.kreislauf.simulation.technologies import simulate
 from include.kreislauf.statistics.business import recommended
-from include.kreislauf.store import cycles, observations
+from include.kreislauf.store import cycles, messages, observations
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 
 STATE = "run.json"
 LOCK = "stack.lock"
+WORLD_PORT = 8090
 
 
 @dataclass(frozen=True)
@@ -61,16 +68,19 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
     """Carry out a run; returns the exit code (1 when a cycle failed)."""
     home = Path(options.home).resolve()
     stack_home = home / "run"
-    contract = load_contract(contract_path(ROOT / "include" / "use_cases", options.use_case))
-    # Recorded data are read first: data that cannot be read must not cost an interrupted run. A simulated world is
-    # written below the home, so only once that is prepared.
-    recorded = make_world(options, contract, stack_home) if options.data else None
+    _refuse_running(stack_home)
+    contract = write_use_case(options, home / "use_cases")
+    port = reserve_port(WORLD_PORT)
+    # The world is made first: data that cannot be read must not cost an interrupted run.
+    world = make_world(options, contract, home / "use_cases", f"http://{LOOPBACK}:{port.port}")
     _prepare_home(stack_home, options, say)
-    world = recorded or make_world(options, contract, stack_home)
-    stack = EmbeddedStack(stack_home, ROOT, env=_environment(stack_home, world), say=say)
+    environment = _environment(stack_home, home / "use_cases", world)
+    stack = EmbeddedStack(stack_home, ROOT, env=environment, say=say)
     store = Store(f"sqlite:///{stack_home / 'kreislauf.db'}")
     store.upgrade()
     with stop_on_signals(stack), stack:
+        if isinstance(world, SimulatedWorld):
+            _serve(world, stack, port.port)
         say(f"Airflow UI: {stack.airflow_url}  (user {stack.username}, password {stack.password})")
         stack.wait_for_dags([str(role) for role in Role])
         times = live_through(world, stack, store, contract, stack_home, say)
@@ -79,6 +89,7 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
         (stack_home / STATE).write_text(json.dumps({**asdict(options), "finished": True}))
         say(f"\n{as_text(timeline)}\n\nTimeline: {path} and {path.with_suffix('.png')}")
         _stay(stack, wait, say)
+    port.release()
     return 1 if any(line.state == State.FAILED for line in timeline.cycles) else 0
 
 
@@ -97,28 +108,53 @@ def live_through(
         closing(Client(stack.service_url, contract.name, home / "predictions.jsonl")) as client,
     ):
         ring = Ring(stack, api, store, contract.name, say)
+        world.reach(times[0])
         ring.take_up()
         say(f"{times[0]:%Y-%m-%d}  the first cycle begins, in {world.name}")
         ring.begin(times[0], "the first model")
         for number, now in enumerate(times):
+            world.reach(now)
             if number:
                 _what_happened(world, client, contract, now)
                 ring.check(now)
-            answers = client.predict(now, shift(now, contract.problem.period, -1), world.asked(now))
+            asked = world.asked(now, collected_technologies(store, contract))
+            answers = client.predict(now, shift(now, contract.problem.period, -1), asked)
             say(_progress(store, contract, answers, now, f"{number + 1}/{len(times)}"))
     return times
 
 
-def make_world(options: RunOptions, contract: Contract, home: Path) -> World:
-    """The recorded panel where data are given, else a simulated world below ``home``."""
-    use_cases = ROOT / "include" / "use_cases"
-    end = utc(options.end) if options.end else None
+def write_use_case(options: RunOptions, folder: Path) -> Contract:
+    """The use case over recorded data, or over the catalogue of a simulated world, as this run signs and uses it."""
+    use_case = contract_path(ROOT / "include" / "use_cases", options.use_case).parent
+    if options.data:
+        return load_contract(recorded_variant(use_case, folder))
+    return load_contract(catalogue_variant(use_case, folder, catalogue(simulate(options.seed))))
+
+
+def make_world(options: RunOptions, contract: Contract, use_cases: Path, url: str) -> World:
+    """The recorded panel where data are given, else a simulated world that is to be served at ``url``."""
+    start, end = utc(options.start), utc(options.end) if options.end else None
     if options.data:
         data = options.data if "://" in options.data else str(Path(options.data).resolve())
-        return PanelWorld(contract, use_cases, data, utc(options.start), end)
-    return SimulatedWorld(
-        contract, use_cases, str(home / "world"), utc(options.start), end, seed=options.seed
-    )
+        return PanelWorld(contract, use_cases, data, start, end)
+    return SimulatedWorld(contract, use_cases, "", start, end, seed=options.seed, url=url)
+
+
+def collected_technologies(store: Store, contract: Contract) -> set[str] | None:
+    """The catalogue, and what collections have taken in since; None where the contract has no catalogue."""
+    if not contract.technologies:
+        return None
+    with store.read() as db:
+        last = messages.latest_handover(db, contract.name, Stage.COLLECTION)
+    adopted = cast("list[dict[str, str]]", last.summary.get("adopted", []) if last else [])
+    return {one.name for one in contract.technologies} | {one["name"] for one in adopted}
+
+
+def _serve(world: SimulatedWorld, stack: EmbeddedStack, port: int) -> None:
+    """Start the server of the world's sources beside the stack."""
+    argv = [sys.executable, "-m", "include.kreislauf.simulation.server", "--port", str(port)]
+    argv += ["--seed", str(world.seed), "--now", world.start.isoformat()]
+    stack.start("world", argv, lambda: is_answering(f"{world.url}{NOW_PATH}"))
 
 
 def _what_happened(world: World, client: Client, contract: Contract, now: datetime) -> None:
@@ -187,10 +223,14 @@ def _refuse_running(home: Path) -> None:
     held.close()
 
 
-def _environment(home: Path, world: World) -> dict[str, str]:
-    return {"KREISLAUF_HOME": str(home), "KREISLAUF_DATA": world.data, "KREISLAUF_CLOCK": "given",
-            # two tasks at once on two cores: more threads in each only wait for each other
-            "OMP_NUM_THREADS": "1"}  # fmt: skip
+def _environment(home: Path, use_cases: Path, world: World) -> dict[str, str]:
+    env = {"KREISLAUF_HOME": str(home), "KREISLAUF_USE_CASES": str(use_cases), "KREISLAUF_DATA": world.data,
+           "KREISLAUF_CLOCK": "given",
+           # two tasks at once on two cores: more threads in each only wait for each other
+           "OMP_NUM_THREADS": "1"}  # fmt: skip
+    if isinstance(world, SimulatedWorld):
+        env["KREISLAUF_MIRRORS"] = json.dumps(mirrors(world.url))
+    return env
 
 
 def _stay(stack: EmbeddedStack, wait: bool, say: Callable[[str], None]) -> None:

@@ -1,23 +1,26 @@
 """What lies outside the workflow during a run: the data it may collect, the requests it gets, and what then happened.
 
-Two worlds share one form: the real panel (replayed), and a simulated one. Both are read through the use case's own
-feature code, so that what a client sends is what the model was trained on.
+Two worlds share one form: the real panel (replayed), and a simulated one, whose sources answer over HTTP in the real
+ones' formats. Both are read through the use case's own feature code, so that what a client sends is what the model was
+trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import httpx
 import pandas as pd
 
 from include.kreislauf.collection.table import read_table
 from include.kreislauf.periods import between, shift
 from include.kreislauf.preparation.step import load_features
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.sources import TableSource
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,16 @@ class World(Protocol):
     def times(self) -> list[datetime]:
         """Starts of the periods to live through, oldest first."""
 
-    def asked(self, now: datetime) -> list[Asked]:
-        """What clients ask at the start of a period: every entity that the newest complete period shows."""
+    def reach(self, now: datetime) -> None:
+        """Time goes on: from here on, everything up to ``now`` can be collected."""
+
+    def asked(self, now: datetime, collected: Collection[str] | None = None) -> list[Asked]:
+        """What clients ask at the start of a period: every entity that the newest complete period shows.
+
+        Parameters
+        ----------
+        collected: entities that the workflow collects; only for these can a client have features. None: all.
+        """
 
     def outcomes(self, now: datetime) -> dict[tuple[str, datetime], float]:
         """What has become known by now: (entity, period) -> realised change."""
@@ -71,9 +82,18 @@ class PanelWorld:
     _panel: pd.DataFrame = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        far = datetime.max.replace(year=2200, tzinfo=self.start.tzinfo)
-        self._panel = read_table(self.contract.sources[0], self.contract.problem, self.data, far)
+        self._panel = self._observed()
         self._features = load_features(self.use_cases, self.contract.name)
+
+    def _observed(self) -> pd.DataFrame:
+        """All that the world will ever show, as the raw panel."""
+        far = datetime.max.replace(year=2200, tzinfo=self.start.tzinfo)
+        (source,) = self.contract.sources
+        assert isinstance(source, TableSource)  # noqa: S101 - that is what the recorded variant is
+        return read_table(source, self.contract.problem, self.data, far)
+
+    def reach(self, now: datetime) -> None:
+        """A recorded file is there as a whole: collection itself looks at no later row."""
 
     def times(self) -> list[datetime]:
         """From the start to the end of the newest period, or to ``end``."""
@@ -83,11 +103,13 @@ class PanelWorld:
         count = between(self.start, end, problem.period)
         return [shift(self.start, problem.period, number) for number in range(count + 1)]
 
-    def asked(self, now: datetime) -> list[Asked]:
+    def asked(self, now: datetime, collected: Collection[str] | None = None) -> list[Asked]:
         """What all sources show in the newest period, with features where there is enough history for them."""
         problem = self.contract.problem
         period = pd.Timestamp(shift(now, problem.period, -1)).tz_convert(None)
-        rows = self._features.build(self._panel, now.date())
+        # features of one technology depend on what the others have: a client counts the ones that were collected
+        known = self._panel if collected is None else self._panel[self._panel[problem.entity].isin(collected)]
+        rows = self._features.build(known, now.date())
         newest = rows[rows["period"] == period].set_index("entity")
         names = [*self._features.NUMERIC, *self._features.CATEGORICAL]
         features = cast("dict[str, dict[str, Any]]", newest[names].to_dict("index"))
@@ -111,18 +133,30 @@ class PanelWorld:
 
 @dataclass
 class SimulatedWorld(PanelWorld):
-    """A seeded world with technologies that emerge and teams that report."""
+    """A seeded world with technologies that emerge and teams that report; its sources are served over HTTP.
+
+    Parameters
+    ----------
+    url: where the world is served (:mod:`~include.kreislauf.simulation.server`); time goes on there, too.
+    """
 
     seed: int = 0
+    url: str = ""
     name: str = "a simulated world"
 
-    def __post_init__(self) -> None:
-        from include.kreislauf.simulation.panel import write_panel
+    def _observed(self) -> pd.DataFrame:
+        from include.kreislauf.simulation.panel import observed_panel
         from include.kreislauf.simulation.technologies import simulate
 
         self._world = simulate(self.seed)
-        write_panel(self._world, Path(self.data))
-        super().__post_init__()
+        return observed_panel(self._world, self.start)
+
+    def reach(self, now: datetime) -> None:
+        """Set the clock of the served sources."""
+        from include.kreislauf.simulation.server import NOW_PATH
+
+        answer = httpx.post(f"{self.url}{NOW_PATH}", json={"now": now.isoformat()}, trust_env=False)
+        answer.raise_for_status()
 
     def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:
         """Every simulated team reports once per quarter."""

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from include.kreislauf.handovers import Name
-from include.kreislauf.requirements.section import ColumnName, Section
+from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 
 Vintage = Literal["first", "latest"]
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+
+def _day(value: Any) -> Any:
+    """A day as people write it in a contract; numbers are not taken for seconds since 1970."""
+    if isinstance(value, str) and re.match(_DAY, value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise inconsistent(f"{value} is not in the calendar", allowed="YYYY-MM-DD") from error
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "pattern": _DAY})]
 
 
 class Column(Section):
@@ -68,7 +83,7 @@ class Counted(Section):
     """Base of the sources that are counted per technology and period."""
 
     name: Name
-    since: date = Field(strict=False, description="First day that is collected.")
+    since: Day = Field(description="First day that is collected.")
     vintage: Vintage = Field(
         "first",
         description="Of several counts of the same thing: the one taken first after the period's end, or the latest.",
@@ -86,7 +101,9 @@ class GithubEventsSource(Counted):
     """GH Archive: one gzip file of JSON lines per hour, by base URL, folder or object store."""
 
     kind: Literal["github_events"]
-    available_after_hours: int = Field(2, ge=0, le=24 * 365, description="Hours from the end of a file to its data.")
+    available_after_hours: int = Field(
+        2, ge=0, le=24 * 365, description="Hours from the end of a file to its data."
+    )
     url: str = Field(
         "https://data.gharchive.org", description="Where {year}-{month}-{day}-{hour}.json.gz lie."
     )

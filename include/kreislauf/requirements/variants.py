@@ -16,7 +16,7 @@ from include.kreislauf.requirements.loading import CATALOGUE_NAME, FILE_NAME
 
 RECORDED = "recorded.yaml"
 """Beside a contract: its ``sources`` over recorded data (``{data}``)."""
-_SOURCES = re.compile(r"^sources:\n(?:(?:[ \-#].*)?\n)*", re.MULTILINE)
+_SOURCES = re.compile(r"^sources:\n(?:(?:[ \-].*)?\n)*", re.MULTILINE)
 
 
 def with_sources(contract: str, sources: str) -> str:
