@@ -13,7 +13,7 @@ from math import log, log1p
 
 import pandas as pd
 
-from include.kreislauf.collection.panel import Observed
+from include.kreislauf.collection.panel import CUMULATIVE, Observed
 from include.kreislauf.collection.source import TOTAL
 from include.kreislauf.requirements.catalogue import Technology, Term
 from include.kreislauf.requirements.contract import Emerging
@@ -27,8 +27,6 @@ LOOKED_AT: dict[str, str] = {
     "term": "ads",
 }
 """Kind of subject -> the measure in which its growth is looked for."""
-CUMULATIVE = {"tag_ever": "questions_ever"}
-"""Counts since ever: they grow by the difference of two observations."""
 BASE_PERIODS = 4
 _NOISE = re.compile(r"[^a-z0-9+#]+")
 
@@ -140,8 +138,8 @@ def _grown(
 
 
 def _risen(observed: Observed, by: str, rules: Emerging) -> Iterable[Sighting]:
-    """Cumulative counts: the rise between the last two observations against the one before (or against all before)."""
-    rows = observed.account[observed.account["by"] == by]
+    """Counts since ever: the share of the rise between the last two snapshots against the share of all before."""
+    rows = observed.snapshots[observed.snapshots["by"] == by]
     table = rows.pivot_table(index="subject", columns="observed_at", values="value", aggfunc="max")
     if table.shape[1] < 2:
         return

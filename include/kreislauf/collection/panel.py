@@ -18,6 +18,8 @@ from include.kreislauf.requirements.contract import Problem
 from include.kreislauf.requirements.sources import CountColumn
 
 KIND = "kind"
+CUMULATIVE = {"tag_ever": "questions_ever"}
+"""Kinds of subject that are counted since ever -> their measure: they grow by the difference of two snapshots."""
 GROUPS: dict[str, tuple[str, ...]] = {"term": ("technology_term", "term")}
 """Kinds of subject, the first of which that knows a name decides; see ``Count.by``."""
 
@@ -30,11 +32,13 @@ class Observed:
     ----------
     rows: the observations that count, of units that are there and no outage, with their ``bucket`` (period start).
     account: the same for all units that were read.
+    snapshots: counts since ever, of every time at which they were taken.
     """
 
     source: CountedSource[Any]
     rows: pd.DataFrame
     account: pd.DataFrame
+    snapshots: pd.DataFrame
     coverage: Coverage
     version: str
 
@@ -53,6 +57,7 @@ def observe(
     version: str,
 ) -> Observed:
     """Choose vintage and revision of each unit, and leave out what is missing."""
+    units = [one for one in units if not one.snapshot]
     expected = pd.DataFrame({
         "unit": [one.id for one in units], "revision": [one.revision for one in units],
         "start": pd.to_datetime([one.start for one in units], utc=True),
@@ -64,7 +69,8 @@ def observe(
     found = coverage(expected[["unit", "start", "period"]], chosen)
     kept = chosen[chosen["unit"].isin(found.of_state("there"))]
     kept = kept.assign(bucket=bucket(kept["start"], period))
-    return Observed(source, kept, chosen, found, version)
+    snapshots = rows[rows["by"].isin(CUMULATIVE)]
+    return Observed(source, kept, chosen, snapshots, found, version)
 
 
 def bucket(starts: pd.Series, period: Period) -> pd.Series:

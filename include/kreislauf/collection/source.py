@@ -36,6 +36,7 @@ class Unit(Frozen):
     start, end: the time it is about, end excluded.
     weight: how long it takes to read, about; 1 is an hour's file of GH Archive (15 s).
     revision: changes when the unit has to be read anew, because more is asked of it.
+    snapshot: shows how things stand at its end, such as counts since ever; no part of any period.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Unit(Frozen):
     end: AwareDatetime
     weight: float = 1.0
     revision: str = "1"
+    snapshot: bool = False
 
 
 class Count(NamedTuple):

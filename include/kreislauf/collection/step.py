@@ -141,11 +141,9 @@ class Collection:
                 raise SourceError(
                     "there is nothing to read at this time", where=name, next_step="check its field since"
                 )
-            units = [one for one in self.gathering.units(name) if one.start < one.end or one.weight]
-            rows = table.rows(version, self.order.as_of)
-            found.append(
-                observe(source, rows, units, self.order.as_of, self.contract.problem.period, version)
-            )
+            rows, units = table.rows(version, self.order.as_of), self.gathering.units(name)
+            period = self.contract.problem.period
+            found.append(observe(source, rows, units, self.order.as_of, period, version))
         return found
 
     def _taken_in(self, proposals: Sequence[Proposal]) -> list[Technology]:

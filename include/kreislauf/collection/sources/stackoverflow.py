@@ -196,7 +196,8 @@ def _windows(start: datetime, end: datetime, period: Period) -> Iterator[tuple[s
 def _tag_list(start: datetime, end: datetime) -> Iterator[Unit]:
     close = end.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if (begin := close - timedelta(days=1)) >= start:
-        yield Unit(id=f"{TAGS}/{close:%Y-%m-%d}", start=begin, end=close, weight=TAGS_WEIGHT)
+        name = f"{TAGS}/{close:%Y-%m-%d}"
+        yield Unit(id=name, start=begin, end=close, weight=TAGS_WEIGHT, snapshot=True)
 
 
 def _items(kind: Any, pages: Iterable[Sequence[msgspec.Raw]], reading: Reading) -> Iterator[Any]:
