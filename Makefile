@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev run test check format requirements schema clean
+.PHONY: add-source help setup setup-dev run test check format requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,9 @@ COMPILE := pyproject.toml $(RESOLVE)
 schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json
 	$(BIN)/python -m include.kreislauf contract catalogue-schema > include/use_cases/technologies.schema.json
+
+add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downloads
+	$(BIN)/python -m include.kreislauf add-source "$(NAME)"
 
 clean: ## Remove what runs wrote (not the environment)
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

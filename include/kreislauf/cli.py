@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     store = commands.add_parser("store", help="the workflow store")
     store.add_argument("what", choices=("upgrade", "revision"))
     store.set_defaults(command=_store)
+
+    source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
+    source.add_argument("name", help="such as package_downloads")
+    source.set_defaults(command=_add_source)
     return parser
 
 
@@ -86,6 +90,15 @@ def _contract(options: argparse.Namespace) -> int:
     for one in broken:
         print(f"{one.name}: {one.error.text}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def _add_source(options: argparse.Namespace) -> int:
+    from include.kreislauf.collection.new_source import add_source
+
+    for path in add_source(ROOT, options.name):
+        print(path.relative_to(ROOT))
+    print("next: write its reading, then: make schema && make test ARGS=tests/collection/sources")
+    return 0
 
 
 def _store(options: argparse.Namespace) -> int:
