@@ -1,8 +1,9 @@
-"""Source kind ``table``: rows from a CSV or Parquet file, by path or URL, checked against the contract's columns."""
+"""Source kind ``table``: rows from a CSV or Parquet file or a Delta table, checked against the contract's columns."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -10,22 +11,28 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
+from include.kreislauf.collection.access import Access
 from include.kreislauf.errors import SourceError
 from include.kreislauf.periods import MONTHS
 from include.kreislauf.requirements.contract import Problem
-from include.kreislauf.requirements.sources import Column, TableSource
+from include.kreislauf.requirements.sources import Column, Rows, TableSource
 
 SHOWN_FAULTS = 3
+FIRST_LINE = 2
+"""Number of a file's first row, as people count lines: the header is the first line."""
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
 
 
-def read_table(source: TableSource, problem: Problem, data: str, as_of: datetime) -> pd.DataFrame:
+def read_table(
+    source: TableSource, problem: Problem, data: str, as_of: datetime, access: Access | None = None
+) -> pd.DataFrame:
     """The declared columns of every row that was available at ``as_of``, sorted by entity and time.
 
     Parameters
     ----------
     data: what ``{data}`` in the source's URL stands for.
     as_of: rows of periods that ended later (plus the source's delay) are left out.
+    access: the way to http(s) URLs, which the installation's rules hold for.
 
     Returns
     -------
@@ -36,19 +43,40 @@ def read_table(source: TableSource, problem: Problem, data: str, as_of: datetime
     SourceError: missing file or column, empty file, wrong type, value out of range, duplicate rows.
     """
     url = resolve_url(source, data)
-    frame = _read(url)
+    return checked(_read(url, access), source, problem, url, as_of)
+
+
+def checked(
+    frame: pd.DataFrame,
+    source: Rows,
+    problem: Problem,
+    where: str,
+    as_of: datetime,
+    first_row: int = FIRST_LINE,
+) -> pd.DataFrame:
+    """Rows as they were delivered, as :func:`read_table` returns them.
+
+    Parameters
+    ----------
+    where: the source, in errors.
+    first_row: number of the first row, in errors.
+
+    Raises
+    ------
+    SourceError: missing column, no rows, wrong type, value out of range, duplicate rows.
+    """
     if missing := [name for name in source.columns if name not in frame.columns]:
         raise SourceError(
             f"column {', '.join(missing)} is missing; the file has {', '.join(map(str, frame.columns))}",
-            where=url, next_step="correct the contract's columns or the source",
+            where=where, next_step="correct the contract's columns or the source",
         )  # fmt: skip
     if frame.empty:
-        raise SourceError("has columns but no rows", where=url, next_step="deliver the data again")
-    checked = _validate(frame[list(source.columns)], source, problem, url)
-    return available(checked, source, problem, as_of)
+        raise SourceError("has columns but no rows", where=where, next_step="deliver the data again")
+    valid = _validate(frame[list(source.columns)], source, problem, where, first_row)
+    return available(valid, source, problem, as_of)
 
 
-def available(frame: pd.DataFrame, source: TableSource, problem: Problem, as_of: datetime) -> pd.DataFrame:
+def available(frame: pd.DataFrame, source: Rows, problem: Problem, as_of: datetime) -> pd.DataFrame:
     """Rows whose period had ended, and whose delay had passed, at ``as_of``."""
     ends = frame[problem.time] + pd.DateOffset(months=MONTHS[problem.period])
     known_at = ends + timedelta(days=source.available_after_days)
@@ -71,10 +99,12 @@ def resolve_url(source: TableSource, data: str) -> str:
     return source.url.replace("{data}", data.rstrip("/"))
 
 
-def _read(url: str) -> pd.DataFrame:
+def _read(url: str, access: Access | None) -> pd.DataFrame:
+    if url.endswith("/") or (Path(url) / "_delta_log").is_dir():
+        return _read_delta(url)
     read = pd.read_parquet if url.endswith((".parquet", ".pq")) else pd.read_csv
     try:
-        with _open(url) as file:
+        with _open(url, access) as file:
             return read(file)
     except ImportError as error:
         raise SourceError(
@@ -94,8 +124,26 @@ def _read(url: str) -> pd.DataFrame:
         ) from error
 
 
-def _open(url: str) -> Any:
+def _read_delta(url: str) -> pd.DataFrame:
+    """The newest version of a Delta table: a folder that holds ``_delta_log``, or a URL that ends with ``/``."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        frame: pd.DataFrame = DeltaTable(url.rstrip("/")).to_pandas()
+    except TableNotFoundError as error:
+        raise SourceError(
+            "holds no Delta table", where=url, next_step="deliver the table or correct the URL"
+        ) from error
+    except (DeltaError, OSError, ValueError) as error:
+        raise SourceError(f"the Delta table cannot be read: {error}", where=url) from error
+    return frame
+
+
+def _open(url: str, access: Access | None) -> Any:
     """A file to read: object stores through Arrow, which brings their clients along, all else through fsspec."""
+    if access is not None and url.startswith(("http://", "https://")):
+        return access.open(url)
     if url.split("://")[0] in OBJECT_STORES:
         from pyarrow import fs
 
@@ -104,20 +152,22 @@ def _open(url: str) -> Any:
     return fsspec.open(url, "rb")
 
 
-def _validate(frame: pd.DataFrame, source: TableSource, problem: Problem, url: str) -> pd.DataFrame:
+def _validate(
+    frame: pd.DataFrame, source: Rows, problem: Problem, where: str, first_row: int
+) -> pd.DataFrame:
     schema = pa.DataFrameSchema(
         {name: _column(column) for name, column in source.columns.items()},
         unique=[problem.entity, problem.time],
     )
     try:
-        return schema.validate(_convert(frame, source, url), lazy=True)
+        return schema.validate(_convert(frame, source, where, first_row), lazy=True)
     except SchemaErrors as error:
         raise SourceError(
-            _describe(error.failure_cases), where=url, next_step="correct the source's rows"
+            _describe(error.failure_cases, first_row), where=where, next_step="correct the source's rows"
         ) from error
 
 
-def _convert(frame: pd.DataFrame, source: TableSource, url: str) -> pd.DataFrame:
+def _convert(frame: pd.DataFrame, source: Rows, where: str, first_row: int) -> pd.DataFrame:
     """Declared types; the first value that does not fit is named with its row, as people count lines of a file."""
     converted: dict[str, Any] = {}
     for name, column in source.columns.items():
@@ -128,9 +178,9 @@ def _convert(frame: pd.DataFrame, source: TableSource, url: str) -> pd.DataFrame
         parsed: Any = pd.to_numeric(values, errors="coerce") if column.type == "number" else _dates(values)
         if len(bad := values.index[parsed.isna() & values.notna()]):
             raise SourceError(
-                f"column {name}: {values[bad[0]]!r} in row {bad[0] + 2} is not a {column.type}"
+                f"column {name}: {values[bad[0]]!r} in row {bad[0] + first_row} is not a {column.type}"
                 + (f", nor are {len(bad) - 1} others" if len(bad) > 1 else ""),
-                where=url, allowed="ISO 8601, such as 2016-04-01" if column.type == "date" else "",
+                where=where, allowed="ISO 8601, such as 2016-04-01" if column.type == "date" else "",
                 next_step="correct the source's rows",
             )  # fmt: skip
         converted[name] = parsed.astype("float64") if column.type == "number" else parsed
@@ -156,11 +206,11 @@ def _column(column: Column) -> pa.Column:
     return pa.Column(checks=checks, nullable=not column.required)
 
 
-def _describe(cases: pd.DataFrame) -> str:
+def _describe(cases: pd.DataFrame, first_row: int) -> str:
     """The first few faults, each with column, rule, value and row."""
     shown = []
     for case in cases.head(SHOWN_FAULTS).to_dict("records"):
-        row = f" in row {int(case['index']) + 2}" if pd.notna(case["index"]) else ""
+        row = f" in row {int(case['index']) + first_row}" if pd.notna(case["index"]) else ""
         rule = "duplicate rows" if "unique" in str(case["check"]) else f"fails {case['check']}"
         shown.append(f"{case['column'] or 'rows'}: {rule}, found {case['failure_case']!r}{row}")
     more = f"; and {len(cases) - SHOWN_FAULTS} more" if len(cases) > SHOWN_FAULTS else ""
