@@ -18,6 +18,7 @@ class Request(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     web: Web
 
     def do_GET(self) -> None:
