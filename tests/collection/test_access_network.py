@@ -214,6 +214,11 @@ def test_a_bomb_is_not_unpacked(web: Web, make: Callable[..., Access]):
         tracemalloc.stop()
 
 
+def test_what_unpacks_to_much_is_whole(web: Web, make: Callable[..., Access]):
+    text = "".join(f"{number}," for number in range(300_000))
+    assert make().get(web.on("/x", packed(text))).json() == text
+
+
 def test_members_of_a_packed_answer_follow_each_other(web: Web, make: Callable[..., Access]):
     body = gzip.compress(b"[1,") + gzip.compress(b"2]")
     assert make().get(web.on("/x", reply(200, body, Content_Encoding="gzip"))).json() == [1, 2]
@@ -263,6 +268,16 @@ def test_another_host_gets_no_key(web: Web, other: Web, make: Callable[..., Acce
     assert path == "/b?page=2"
     assert "s3cret" not in str(headers)
     assert headers["if-none-match"] == '"e"'
+
+
+def test_another_host_gets_the_key_that_the_server_made_for_it(
+    web: Web, other: Web, make: Callable[..., Access]
+):
+    signed = "/b?X-Amz-Signature=a%2Fb%2B&X-Amz-Credential=c"
+    web.on("/a", to(f"{other.url}{signed}"))
+    other.on("/b", OK)
+    make(other.url).get(f"{web.url}/a", params={"key": "s3cret"})
+    assert other.paths == [signed]
 
 
 @pytest.mark.parametrize("target", [

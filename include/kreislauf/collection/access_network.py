@@ -144,7 +144,7 @@ class Network:
             with self._response(hop, headers) as response:
                 found = httpx.Headers(response.headers)
                 if response.status in REDIRECTS and response.status not in ask.accept and "location" in found:
-                    url, headers = self._next(hop, found["location"], headers)
+                    url, headers = self._next(ask, hop, found["location"], headers)
                     continue
                 self._judge(ask, response, found, hop)
                 body.seek(0)
@@ -175,16 +175,18 @@ class Network:
             ) from None
 
     def _next(
-        self, hop: httpx.URL, location: str, headers: dict[str, str]
+        self, ask: Ask, hop: httpx.URL, location: str, headers: dict[str, str]
     ) -> tuple[httpx.URL, dict[str, str]]:
-        """Where a redirect leads; another host gets no keys."""
+        """Where a redirect leads; another host gets no key of ours, but may get one that the server made for it."""
         try:
             url = hop.join(location)
         except (httpx.InvalidURL, ValueError):
             raise SourceError("redirected to something that is no URL", where=self._hide(str(hop))) from None
         if (url.scheme, url.host, url.port) == (hop.scheme, hop.host, hop.port):
             return url, headers
-        for name in [name for name in url.params if is_key(name)]:
+        sent = (*ask.url.params.multi_items(), *hop.params.multi_items())
+        ours = {value for name, value in sent if is_key(name)}
+        for name in {name for name, value in url.params.multi_items() if value in ours}:
             url = url.copy_remove_param(name)
         return url, {name: value for name, value in headers.items() if name in CARRIED}
 
