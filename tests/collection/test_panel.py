@@ -18,9 +18,11 @@ PROBLEM = Problem(kind="regression", entity="tech", time="quarter_start", period
 AS_OF = "2017-01-01"
 
 
-def observed(tmp_path: Path, as_of: str = AS_OF, **fields: object) -> Observed:
+def observed(
+    tmp_path: Path, as_of: str = AS_OF, *, source_class: type[FolderSource] = FolderSource, **fields: object
+) -> Observed:
     """What the folder shows, through gathering and the table."""
-    source, tables = FolderSource(tmp_path / "source", **fields), Tables(str(tmp_path / "tables"), "radar")
+    source, tables = source_class(tmp_path / "source", **fields), Tables(str(tmp_path / "tables"), "radar")
     moment = at(as_of)
     gathering = Gathering({"folder": source}, tables, as_of=moment, now=moment)
     gathering.read_all()

@@ -32,6 +32,7 @@ class Contents:
     observed: Sequence[Observed]
     findings: Sequence[Finding]
     proposals: Sequence[Proposal]
+    taken: Sequence[Proposal]
     adopted: Sequence[Technology]
 
 
@@ -59,7 +60,7 @@ def data_sheet(contents: Contents, contract: Contract, handover: Handover) -> st
 
 
 def _origin(source: Source, handover: Handover) -> str:
-    where = getattr(source, "url", "") or getattr(source, "connection", "")
+    where = next(found for name in ("url", "connection", "provider") if (found := getattr(source, name, "")))
     version = handover.inputs.get(source.name)
     vintage = f", vintage `{source.vintage}`" if isinstance(source, Counted) else ""
     return f"- `{source.name}` ({source.kind}): `{where}`{vintage}" + (
@@ -108,21 +109,29 @@ def _finding(finding: Finding) -> str:
 
 def _emerging(contents: Contents) -> str:
     """Proposals for the catalogue, and what was taken in already."""
-    adopted = {one.name for one in contents.adopted}
-    lines = ["## Emerging technologies", ""]
-    if adopted:
-        lines += [f"Taken in by loops so far: {', '.join(sorted(adopted))}.", ""]
-    if not contents.proposals:
-        return "\n".join([*lines, "Nothing outside the catalogue grows fast in enough sources."])
-    lines += ["| proposal | seen as | newest period | growth |", "|---|---|---|---|"]
-    for one in contents.proposals:
+    parts = ["## Emerging technologies"]
+    if contents.adopted:
+        names = ", ".join(sorted(one.name for one in contents.adopted))
+        parts.append(f"Outside the catalogue, taken in by loops so far: {names}.")
+    if contents.taken:
+        parts.append("Taken in by this collection:\n\n" + _sightings(contents.taken))
+    if contents.proposals:
+        parts.append("Proposals, not taken in:\n\n" + _sightings(contents.proposals))
+        parts.append("A proposal that belongs into the catalogue goes into `technologies.yaml`.")
+    elif not contents.taken:
+        parts.append("Nothing outside the catalogue grows fast in enough sources.")
+    return "\n\n".join(parts)
+
+
+def _sightings(proposals: Sequence[Proposal]) -> str:
+    lines = ["| name | seen as | in the newest period | growth |", "|---|---|---|---|"]
+    for one in proposals:
         for number, seen in enumerate(one.sightings):
+            name = "" if number else one.shown
             lines.append(
-                f"| {one.shown if not number else ''} | {seen.by} `{seen.subject}` ({seen.source}) | {seen.count} | × {seen.growth:.1f} |"
+                f"| {name} | {seen.by} `{seen.subject}` ({seen.source}) | {seen.count} | × {seen.growth:.1f} |"
             )
-    return "\n".join(
-        [*lines, "", "A proposal that belongs into the catalogue goes into `technologies.yaml`."]
-    )
+    return "\n".join(lines)
 
 
 def _column(name: str, values: pd.Series) -> str:

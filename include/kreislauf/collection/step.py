@@ -61,6 +61,7 @@ class Collection:
     now: the clock; ``None``: time comes with the order (replay).
     connections: SQLAlchemy URL of a named connection (Airflow's, in a task).
     last_try: whether a source that cannot be reached sends the work back, or raises, to be tried again.
+    taken: proposals that this collection takes in, once it has found them.
     """
 
     order: WorkOrder
@@ -69,7 +70,7 @@ class Collection:
     now: datetime | None = None
     connections: Callable[[str], str] | None = None
     last_try: bool = True
-    adopted: tuple[Technology, ...] | None = None
+    taken: tuple[Proposal, ...] = ()
 
     def chunks(self) -> list[Chunk]:
         """What there is to read, in portions for one task each."""
@@ -91,7 +92,7 @@ class Collection:
             observed = self.observed()
             proposals = propose(observed, self.technologies, self.contract.emerging)
             if taken := self._taken_in(proposals):
-                return replace(self, adopted=(*self.known_adopted, *taken)).finish()
+                return replace(self, taken=tuple(taken)).finish()
             return self._version(observed, proposals)
         except SourceError as error:
             if not self.last_try and (error.transient or self.contract.quality.on_failure == "retry"):
@@ -111,14 +112,13 @@ class Collection:
     @cached_property
     def known_adopted(self) -> tuple[Technology, ...]:
         """Technologies outside the catalogue that earlier collections, or this one, have taken in."""
-        if self.adopted is not None:
-            return self.adopted
         with Store(self.settings.store).read() as db:
             last = messages.latest_handover(db, self.order.use_case, Stage.COLLECTION)
-        taken: Any = last.summary.get("adopted", []) if last else []
+        before: Any = last.summary.get("adopted", []) if last else []
+        found = {one["name"]: Technology.model_validate(one) for one in before}
+        found |= {(one := proposal.technology()).name: one for proposal in self.taken}
         catalogue = {one.name for one in self.contract.technologies}
-        found = (Technology.model_validate(one) for one in taken)
-        return tuple(one for one in found if one.name not in catalogue)
+        return tuple(one for name, one in found.items() if name not in catalogue)
 
     @cached_property
     def technologies(self) -> tuple[Technology, ...]:
@@ -146,13 +146,12 @@ class Collection:
             found.append(observe(source, rows, units, self.order.as_of, period, version))
         return found
 
-    def _taken_in(self, proposals: Sequence[Proposal]) -> list[Technology]:
+    def _taken_in(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """The best proposals, where a loop asks for a wider collection and the contract allows it."""
         asked = self.order.started_by in {f"loop/{edge}" for edge in WIDENING}
-        most = self.contract.emerging.adopt if asked and self.adopted is None else 0
+        most = self.contract.emerging.adopt if asked and not self.taken else 0
         names = {one.name for one in self.technologies}
-        found = [one.technology() for one in proposals]
-        return [one for one in found if one.name not in names][:most]
+        return [one for one in proposals if one.technology().name not in names][:most]
 
     def _version(self, observed: Sequence[Observed], proposals: Sequence[Proposal]) -> StepResult:
         contract, order = self.contract, self.order
@@ -164,7 +163,7 @@ class Collection:
         crash_point("before the version")
         version = self.tables.write(RAW, frame, f"{order.key}|{order.attempt}", inputs)
         crash_point("after the version")
-        contents = Contents(frame, observed, found, proposals, self.known_adopted)
+        contents = Contents(frame, observed, found, proposals, self.taken, self.known_adopted)
         summary = _summary(frame, contract) | {
             "findings": as_json(found),
             "proposals": [one.shown for one in proposals],
