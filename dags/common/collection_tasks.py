@@ -21,12 +21,16 @@ LONGEST_WAIT = timedelta(minutes=10)
 _DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql", "sqlite": "sqlite", "mssql": "mssql"}
 
 
-def connection_url(name: str) -> str:
-    """SQLAlchemy URL of an Airflow connection."""
+def connection_url(name: str) -> str | None:
+    """SQLAlchemy URL of an Airflow connection; ``None`` where there is none of that name."""
     from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
     from sqlalchemy import URL
 
-    found: Any = Connection.get(name)
+    try:
+        found: Any = Connection.get(name)
+    except AirflowNotFoundException:
+        return None
     if found.conn_type == "sqlite":
         return f"sqlite:///{found.host}"
     url = URL.create(

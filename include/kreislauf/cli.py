@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from include.kreislauf.errors import KreislaufError
+from include.kreislauf.handovers import Handover
 from include.kreislauf.settings import ROOT, get_settings
 
 
@@ -49,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     store = commands.add_parser("store", help="the workflow store")
     store.add_argument("what", choices=("upgrade", "revision"))
     store.set_defaults(command=_store)
+
+    collect = commands.add_parser("collect", help="run data collection alone, without Airflow")
+    collect.add_argument("use_case")
+    collect.add_argument("--as-of", type=_day, default="", help="what the data may know of; empty: now")
+    collect.add_argument(
+        "--widen", action="store_true", help="take in emerging technologies, as a loop would (emerging.adopt)"
+    )
+    collect.set_defaults(command=_collect)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")
@@ -90,6 +99,23 @@ def _contract(options: argparse.Namespace) -> int:
     for one in broken:
         print(f"{one.name}: {one.error.text}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def _collect(options: argparse.Namespace) -> int:
+    """Its version is one of the use case's, but no handover: nothing is told to the next role."""
+    import logging
+
+    from include.kreislauf.collection.step import collect_alone
+    from include.kreislauf.requirements.loading import contract_path, load_contract
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    settings = get_settings()
+    contract = load_contract(contract_path(settings.use_cases, options.use_case))
+    day = datetime.fromisoformat(options.as_of).replace(tzinfo=UTC) if options.as_of else settings.now()
+    result = collect_alone(contract, settings, as_of=day, now=settings.now(), widen=options.widen)
+    print(result.document)
+    return 0 if isinstance(result.message, Handover) else 1
 
 
 def _add_source(options: argparse.Namespace) -> int:

@@ -144,9 +144,11 @@ def _risen(observed: Observed, by: str, rules: Emerging) -> Iterable[Sighting]:
     if table.shape[1] < 2:
         return
     earlier, later = table.columns[-2], table.columns[-1]
-    rise = (table[later] - table[earlier].fillna(0)).dropna()
-    share, before = rise / max(rise.sum(), 1), table[earlier].fillna(0) / max(table[earlier].sum(), 1)
-    growth = share / before.reindex(share.index).clip(lower=0.5 / max(table[earlier].sum(), 1))
+    # a name that only now is among those listed had at most as many as the last of them
+    known = table[earlier].fillna(table[earlier].min())
+    rise = (table[later] - known).dropna()
+    share, before = rise / max(rise.sum(), 1), known / max(known.sum(), 1)
+    growth = share / before.reindex(share.index).clip(lower=0.5 / max(known.sum(), 1))
     enough = (rise >= rules.min_count) & (growth >= rules.min_growth)
     for subject in rise.index[enough]:
         yield Sighting(

@@ -7,6 +7,7 @@ chunk that was killed, or never started, costs time and nothing else.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,8 +75,8 @@ class Gathering:
         """What is left, in portions for one task each."""
         made = [
             Chunk(source=name, units=tuple(some))
-            for name in self.sources
-            for some in _portions(self.left(name), CHUNK_WEIGHT)
+            for name, source in self.sources.items()
+            for some in _portions(self.left(name), CHUNK_WEIGHT if source.parallel else math.inf)
         ]
         crash_point("planned")
         return made

@@ -143,6 +143,8 @@ class CountedSource(ABC, Generic[Config]):
     kind: ClassVar[str]
     revisable: bool = False
     """Whether a count can change after it was taken: then its unit may be read again."""
+    parallel: bool = True
+    """Whether several tasks may read at the same time; not where a server counts and slows down its clients."""
     adopted: frozenset[str] = frozenset()
     """Names of the technologies that are not in the signed catalogue, but were found and taken in."""
 

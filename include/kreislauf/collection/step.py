@@ -68,7 +68,7 @@ class Collection:
     contract: Contract
     settings: Settings
     now: datetime | None = None
-    connections: Callable[[str], str] | None = None
+    connections: Callable[[str], str | None] | None = None
     last_try: bool = True
     taken: tuple[Proposal, ...] = ()
 
@@ -192,7 +192,7 @@ class Collection:
 
             return read_sql(source, problem, self.access, as_of)
         assert isinstance(source, TableSource)  # noqa: S101 - the union holds no other
-        return read_table(source, problem, self.settings.data, as_of)
+        return read_table(source, problem, self.settings.data, as_of, access=self.access)
 
     def _keep_sheet(self, contents: Contents, handover: Handover, document: str) -> None:
         """The sheet and its picture beside the artefacts, for people; made again when a step is repeated."""
@@ -207,6 +207,18 @@ class Collection:
         reason = Reason.COVERAGE_TOO_LOW if error.where == "quality" else Reason.SOURCE_FAILED
         evidence = (Evidence(name="fault", value=None, note=error.text),)
         return self.order.loop(Edge.DATA_ENGINEERING_TO_REQUIREMENTS, reason, error.text, evidence=evidence)
+
+
+def collect_alone(
+    contract: Contract, settings: Settings, *, as_of: datetime, now: datetime, widen: bool = False
+) -> StepResult:
+    """A collection outside of any cycle, for a person at a shell; the result is recorded nowhere but in its tables."""
+    order = WorkOrder(
+        use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%dt%H:%M:%S}", contract_hash=contract.hash, as_of=as_of,
+        started_by=f"loop/{WIDENING[0]}" if widen else "command line",
+    )  # fmt: skip
+    Store(settings.store).upgrade()
+    return collect(order, contract, settings, now=now)
 
 
 def read_sources(order: WorkOrder, contract: Contract, settings: Settings) -> pd.DataFrame:

@@ -39,6 +39,7 @@ class StackOverflow(CountedSource[StackOverflowSource]):
 
     kind = "stackoverflow"
     revisable = True
+    parallel = False
 
     def units(self, start: datetime, end: datetime) -> Iterable[Unit]:
         """Windows that ended, oldest first, and the list of tags."""
