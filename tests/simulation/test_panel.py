@@ -43,6 +43,14 @@ def test_one_row_per_visible_technology_and_quarter_sorted(panel: pd.DataFrame) 
     assert set(new["tech"]) == world.emerging
 
 
+def test_what_a_new_technology_is_for_is_not_said_unless_it_is_a_language(panel: pd.DataFrame) -> None:
+    world = simulate(0)
+    kinds = panel.drop_duplicates("tech").set_index("tech")["kind"]
+    for name, kind in zip(world.names, world.kinds, strict=True):
+        new = name in world.emerging and kind != "language"
+        assert kinds[name] == ("emerging" if new else kind)
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), established=st.integers(1, 30), noise=st.floats(0, 0.3))
 def test_shares_and_counts_agree_whatever_the_world(seed: int, established: int, noise: float) -> None:
