@@ -20,7 +20,10 @@ class Term(Section):
 
     text: str = Field(min_length=1, max_length=64, description="Matched as whole words.")
     exact_case: bool = Field(False, description="Whether capitals count, as in Go, Swift or R.")
-    not_in: Texts = Field((), description="Phrases in which it means something else, such as 'go to market'.")
+    not_in: Texts = Field(
+        (),
+        description="Phrases in which it means something else, such as 'go to market'; {year} stands for a year.",
+    )
 
 
 class Technology(Section):

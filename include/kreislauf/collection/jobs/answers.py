@@ -25,7 +25,7 @@ def decoded(answer: Answer, decoder: msgspec.json.Decoder[Wanted]) -> Wanted:
     """
     try:
         return decoder.decode(answer.body)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise SourceError(
             f"the answer has another form: {error}", where=answer.url, next_step="the API may have changed: see its documentation",
         ) from error  # fmt: skip

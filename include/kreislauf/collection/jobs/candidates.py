@@ -11,13 +11,13 @@ import re
 from collections.abc import Collection
 
 MAX_LENGTH = 30
-_ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*")
+_ADDRESS = re.compile(r"(?<!\S)\S*(?:://|www\.|@)\S*")
 _NAME = r"[A-Za-z][A-Za-z0-9]*(?:[.+#-]+[A-Za-z0-9]+)*(?:\+\+|[+#](?!\w))?"
-_START = r"(?<![\w.+#-])"
 _CAPITAL = rf"(?:(?<=[\w,;:)&|] )|(?<=[/(,|]))(?=[A-Z]){_NAME}"
-_MARKED = rf"{_START}(?=[A-Za-z]+(?:[0-9]|[.+#-]+[A-Za-z]*[0-9]|[.][A-Za-z]|[+#]|[a-z][A-Z])){_NAME}"
+_MARKED = rf"(?=[A-Za-z]+(?:[0-9]|[.+#-]+[A-Za-z]*[0-9]|[.][A-Za-z]|[+#]|[a-z][A-Z])){_NAME}"
 _LISTED = rf"(?:(?<=, )|(?<=[/,])){_NAME}(?=[,/])"
-_CANDIDATE = re.compile(f"{_CAPITAL}|{_MARKED}|{_LISTED}")
+# what all three have in common comes first: most places of a text fail there
+_CANDIDATE = re.compile(rf"(?<![\w.+#-])(?=[A-Za-z])(?:{_CAPITAL}|{_MARKED}|{_LISTED})")
 _VERSION = re.compile(r"(?<=[a-z+#])-?[0-9.]+$")
 _DOMAINS = (".com", ".org", ".edu", ".gov", ".co", ".de", ".uk", ".eu", ".fr", ".nl", ".ca", ".html", ".pdf")
 

@@ -177,5 +177,5 @@ class Firebase:
 _PAGE = msgspec.json.Decoder(_Page)
 _THREAD = msgspec.json.Decoder(_Thread)
 _CHILD = msgspec.json.Decoder(_Child)
-_ITEM = msgspec.json.Decoder(_Item | None)
+_ITEM: msgspec.json.Decoder[_Item | None] = msgspec.json.Decoder(_Item | None)
 _USER = msgspec.json.Decoder(_User)

@@ -10,20 +10,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
-from gzip import BadGzipFile
 from typing import NamedTuple
 
 import msgspec
-from isal import igzip, isal_zlib
 
 from include.kreislauf.collection.access import Access, NotThere
+from include.kreislauf.collection.gzip_lines import Limits, blocks
 from include.kreislauf.collection.jobs.answers import UNREADABLE
 from include.kreislauf.collection.jobs.threads import Comment, why_ignored
 from include.kreislauf.collection.source import Reading
-from include.kreislauf.errors import SourceError
 
 FILE = "hn_who_is_hiring_{year}.ndjson.gz"
-MAX_BYTES = 128 * 2**20
+LIMITS = Limits(max_bytes=128 * 2**20)
+"""Ten times a year's threads."""
 _MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 
 
@@ -81,21 +80,12 @@ class Recorded:
             self._months, self._year = dict(months), year
         return self._months
 
-    def _content(self, year: int) -> list[bytes]:
-        """A file's lines, once all of it was unpacked and its checksum found right."""
+    def _content(self, year: int) -> Iterator[bytes]:
+        """A file's lines; it raises where the file turns out to be damaged, so all of them are taken first."""
         url = f"{self._url}/{FILE.format(year=year)}"
-        try:
-            with self._access.open(url) as file, igzip.open(file) as unpacked:
-                content = unpacked.read(MAX_BYTES + 1)
-        except (EOFError, BadGzipFile, isal_zlib.error) as error:
-            raise SourceError(
-                f"is damaged: {error}", where=url, allowed="a whole gzip file", next_step="have it delivered again"
-            ) from error  # fmt: skip
-        if len(content) > MAX_BYTES:
-            raise SourceError(
-                "is too large when unpacked", where=url, allowed=f"{MAX_BYTES // 2**20} MiB a year"
-            )
-        return content.splitlines()
+        with self._access.open(url) as file:
+            for block in blocks(file, url, LIMITS):
+                yield from bytes(block).splitlines()
 
 
 def _decoded(number: int, content: bytes, year: int) -> _Line | _Bad:

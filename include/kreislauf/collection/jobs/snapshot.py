@@ -1,7 +1,7 @@
 """A snapshot of the advertisements that a job board shows now: numbers per technology, no texts.
 
-Job boards answer with how many advertisements a search finds. They look for words without regard to capitals, and
-nothing can be excluded; so only terms that need neither are asked for. The past cannot be had: a snapshot stands for
+Job boards answer with how many advertisements a search finds. They look for words without regard to capitals, so terms
+that need them (Go, R) are not asked for; nor can phrases be excluded. The past cannot be had: a snapshot stands for
 the period that has just ended, and is refused when the board's own clock says that another one has ended since.
 """
 
@@ -123,4 +123,4 @@ class Snapshots:
 
 def searched(technology: Technology, most: int) -> list[str]:
     """The terms of a technology that a job board can be asked for; none: it cannot be counted there."""
-    return [term.text for term in technology.terms if not (term.exact_case or term.not_in)][:most]
+    return [term.text for term in technology.terms if not term.exact_case][:most]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,6 +26,8 @@ from include.kreislauf.requirements.catalogue import Technology, Term
 
 RULES = "1"
 """Changes when the same term would match differently: texts must then be read anew."""
+YEAR = "{year}"
+"""Stands for a year in a phrase of ``Term.not_in``."""
 _SHORT = 2
 _TOKEN = re.compile(r"[a-z]+|[0-9]+")
 
@@ -47,11 +49,18 @@ class Matcher:
 
     def find(self, text: str) -> set[str]:
         """Names of the technologies that a plain text names."""
-        tokens = set(_TOKEN.findall(text.lower()))
         found: set[str] = set()
+        lower = text.lower()
+        tokens = set(_TOKEN.findall(lower))
+        # İ becomes two letters: then places differ, and every place of the text is looked at
+        index = lower if len(lower) == len(text) else None
         for head in (tokens & self._by_head.keys()) | ({""} & self._by_head.keys()):
             for pattern in self._by_head[head]:
-                if pattern.technology not in found and pattern.tokens <= tokens and pattern.is_in(text):
+                if (
+                    pattern.technology not in found
+                    and pattern.tokens <= tokens
+                    and pattern.is_in(text, index, tokens)
+                ):
                     found.add(pattern.technology)
         return found
 
@@ -66,7 +75,7 @@ class _Pattern:
 
     @cached_property
     def tokens(self) -> frozenset[str]:
-        return frozenset(_TOKEN.findall(self.term.text.lower()))
+        return _tokens(self.term.text)
 
     @property
     def head(self) -> str:
@@ -74,14 +83,18 @@ class _Pattern:
         return max(self.tokens, key=lambda token: (len(token), token), default="")
 
     @cached_property
+    def first(self) -> str:
+        return self.term.text.split()[0].lower()
+
+    @cached_property
     def word(self) -> re.Pattern[str]:
         return re.compile(_word(self.term))
 
     @cached_property
-    def exceptions(self) -> list[re.Pattern[str]]:
-        """Whatever makes a match inside it mean something else."""
-        phrases = [re.compile(_phrase(text)) for text in self.term.not_in]
-        return phrases + [other.word for other in self.others]
+    def exceptions(self) -> list[tuple[frozenset[str], re.Pattern[str]]]:
+        """Whatever makes a match inside it mean something else, with the tokens that it is made of."""
+        phrases = [(_tokens(text.replace(YEAR, "")), re.compile(_phrase(text))) for text in self.term.not_in]
+        return phrases + [(other.tokens, other.word) for other in self.others]
 
     def is_part_of(self, other: _Pattern) -> bool:
         """Whether another technology's term holds this one as a word."""
@@ -92,22 +105,37 @@ class _Pattern:
             and self.word.search(other.term.text) is not None
         )
 
-    def is_in(self, text: str) -> bool:
-        """Whether a text names it at least once outside all its exceptions."""
-        spans = self.word.finditer(text)
-        if not self.exceptions:
-            return next(spans, None) is not None
+    def is_in(self, text: str, lower: str | None, tokens: Set[str]) -> bool:
+        """Whether a text, made of these tokens, names it at least once outside all its exceptions."""
+        places = self._places(text, lower)
+        exceptions = [expression for needed, expression in self.exceptions if needed <= tokens]
+        if not exceptions:
+            return next(places, None) is not None
         covered: list[tuple[int, int]] | None = None
-        for span in spans:
+        for place in places:
             if covered is None:
-                covered = list(_spans(self.exceptions, text))
-            if not any(start <= span.start() and span.end() <= end for start, end in covered):
+                covered = [other.span() for expression in exceptions for other in expression.finditer(text)]
+            if not any(start <= place.start() and place.end() <= end for start, end in covered):
                 return True
         return False
 
+    def _places(self, text: str, lower: str | None) -> Iterator[re.Match[str]]:
+        """Every place where a text has the term as a word; ``lower``: the text in lower case, place by place.
 
-def _spans(expressions: Iterable[re.Pattern[str]], text: str) -> Iterator[tuple[int, int]]:
-    return (found.span() for expression in expressions for found in expression.finditer(text))
+        A plain search for the first word finds the places much faster than the expression would.
+        """
+        if lower is None:
+            yield from self.word.finditer(text)
+            return
+        place = lower.find(self.first)
+        while place >= 0:
+            if found := self.word.match(text, place):
+                yield found
+            place = lower.find(self.first, place + 1)
+
+
+def _tokens(text: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(text.lower()))
 
 
 def _word(term: Term) -> str:
@@ -121,8 +149,8 @@ def _word(term: Term) -> str:
 
 
 def _phrase(text: str) -> str:
-    """The expression of a phrase in which a term means something else; ``{year}`` stands for a year."""
-    return rf"(?<!\w)(?ai:{_spaced(text).replace(re.escape('{year}'), _YEAR)})(?!\w)"
+    """The expression of a phrase in which a term means something else; its edges are whole words where they are words."""
+    return rf"(?<!\w)(?ai:{_spaced(text).replace(re.escape(YEAR), _YEAR)})(?!\w)"
 
 
 _YEAR = r"(?:(?:19|20)[0-9]{2}|['’][0-9]{2})"

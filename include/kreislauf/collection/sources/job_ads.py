@@ -52,7 +52,7 @@ class JobAds(CountedSource[JobAdsSource]):
         config: JobAdsSource,
         technologies: Sequence[Technology],
         *,
-        period: str,
+        period: Period,
         access: Any,
         max_bad_lines: float,
     ) -> None:
@@ -62,7 +62,7 @@ class JobAds(CountedSource[JobAdsSource]):
 
     def units(self, start: datetime, end: datetime) -> Iterator[Unit]:
         """Every whole month (of threads) or period (of snapshots); whether it is there shows when it is read."""
-        period: Period = "month" if self._has_texts else self.period  # type: ignore[assignment]
+        period: Period = "month" if self._has_texts else self.period
         first = start_of(start, period)
         if first < start:
             first = shift(first, period, 1)
@@ -157,8 +157,8 @@ def _id(start: datetime, period: Period) -> str:
 
 _SNAPSHOT = (
     "a snapshot stands for the period that ended just before it; the past cannot be had, and a technology is zero in "
-    "snapshots that are older than its place in the catalogue; terms that need exact capitals or exclusions are not "
-    "asked for"
+    "snapshots that are older than its place in the catalogue; terms that need exact capitals are not asked for, and "
+    "nothing is excluded"
 )
 _NOTES = {
     "hacker_news": [
