@@ -26,17 +26,11 @@ LIMITS = Limits(max_bytes=128 * 2**20)
 _MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 
 
-class _Line(Comment):
-    thread_month: str = ""
+class _Place(msgspec.Struct):
+    thread_month: str
 
 
-class _Bad(NamedTuple):
-    line: int
-    why: str
-    content: bytes
-
-
-_LINE = msgspec.json.Decoder(_Line)
+_COMMENT, _PLACE = msgspec.json.Decoder(Comment), msgspec.json.Decoder(_Place)
 
 
 class Recorded:
@@ -46,7 +40,7 @@ class Recorded:
 
     def __init__(self, url: str, access: Access) -> None:
         self._url, self._access = url.rstrip("/"), access
-        self._year, self._months = 0, dict[str, list[_Line | _Bad]]()
+        self._year, self._months = 0, dict[str, list[_Line]]()
 
     def advertisements(self, month: datetime, reading: Reading) -> Iterator[str]:
         """See :class:`~include.kreislauf.collection.jobs.threads.Threads`."""
@@ -60,23 +54,28 @@ class Recorded:
         seen: set[int] = set()
         for line in lines:
             reading.read += 1
-            if isinstance(line, _Bad):
-                reading.quarantine(*line)
-            elif why := why_ignored(line, seen):
+            try:
+                comment = _COMMENT.decode(line.content)
+            except UNREADABLE as error:
+                reading.quarantine(line.number, str(error), line.content)
+                continue
+            if line.stray:
+                reading.quarantine(line.number, f"thread_month is no month of {month.year}", line.content)
+            elif why := why_ignored(comment, seen):
                 reading.ignored[why] += 1
             else:
-                yield line.text or ""
+                yield comment.text or ""
 
-    def _lines(self, year: int) -> dict[str, list[_Line | _Bad]]:
-        """The file's lines by month; one that cannot be read, or is of another year, goes with the line before it."""
+    def _lines(self, year: int) -> dict[str, list[_Line]]:
+        """The file's lines by month, still packed as JSON; a stray one goes with the line before it."""
         if self._year != year:
-            months: defaultdict[str, list[_Line | _Bad]] = defaultdict(list)
+            self._year, self._months = 0, {}
+            months: defaultdict[str, list[_Line]] = defaultdict(list)
             month = f"{year}-01"
             for number, content in enumerate(self._content(year), 1):
-                line = _decoded(number, content, year)
-                if isinstance(line, _Line):
-                    month = line.thread_month
-                months[month].append(line)
+                stray = (named := _month(content)) is None or not named.startswith(f"{year}-")
+                month = month if stray or named is None else named
+                months[month].append(_Line(number, content, stray))
             self._months, self._year = dict(months), year
         return self._months
 
@@ -88,11 +87,18 @@ class Recorded:
                 yield from bytes(block).splitlines()
 
 
-def _decoded(number: int, content: bytes, year: int) -> _Line | _Bad:
+def _month(content: bytes) -> str | None:
+    """The month that a line names; ``None`` where it names none."""
     try:
-        line = _LINE.decode(content)
-    except UNREADABLE as error:
-        return _Bad(number, str(error), content)
-    if not _MONTH.fullmatch(line.thread_month) or not line.thread_month.startswith(f"{year}-"):
-        return _Bad(number, f"thread_month {line.thread_month!r} is no month of {year}", content)
-    return line
+        named = _PLACE.decode(content).thread_month
+    except UNREADABLE:
+        return None
+    return named if _MONTH.fullmatch(named) else None
+
+
+class _Line(NamedTuple):
+    """A line of a file, and whether it names no month of the file's year."""
+
+    number: int
+    content: bytes
+    stray: bool

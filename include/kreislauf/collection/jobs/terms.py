@@ -149,7 +149,7 @@ def _word(term: Term) -> str:
 
 
 def _phrase(text: str) -> str:
-    """The expression of a phrase in which a term means something else; its edges are whole words where they are words."""
+    """The expression of a phrase in which a term means something else; capitals do not count in it."""
     return rf"(?<!\w)(?ai:{_spaced(text).replace(re.escape(YEAR), _YEAR)})(?!\w)"
 
 
