@@ -90,10 +90,15 @@ def observation_time(
     ``as_of``, or ``now`` where the collection runs long after the time it is made for. What never changes is known
     once its delay has passed, however much later it is read, unless it was missing when it was looked for (``late``).
     """
-    asked = now if now - as_of > GRACE else as_of
+    asked = asked_at(as_of, now)
     if revisable or late or reading.missing:
         return asked
     return min(reading.unit.end + delay, asked)
+
+
+def asked_at(as_of: datetime, now: datetime) -> datetime:
+    """The time at which a collection's own requests count as made."""
+    return now if now - as_of > GRACE else as_of
 
 
 def wanted(

@@ -1,7 +1,7 @@
 """Emerging technologies: names outside the catalogue that grow fast in several sources at once.
 
-A name counts where its share in the newest period exceeds the mean of the four periods before by the contract's
-factor. One source alone is no proof: tags are merged, a repository trends for a week, a word comes into fashion.
+A name counts where its share in the last year exceeds that in the year before by the contract's factor: years, so that
+neither seasons nor a busy month decide. One source alone is no proof: tags are merged, a repository trends for a week, a word comes into fashion.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 
 from include.kreislauf.collection.panel import CUMULATIVE, Observed
 from include.kreislauf.collection.source import TOTAL
+from include.kreislauf.periods import MONTHS
 from include.kreislauf.requirements.catalogue import Technology, Term
 from include.kreislauf.requirements.contract import Emerging
 
@@ -27,13 +28,12 @@ LOOKED_AT: dict[str, str] = {
     "term": "ads",
 }
 """Kind of subject -> the measure in which its growth is looked for."""
-BASE_PERIODS = 4
 _NOISE = re.compile(r"[^a-z0-9+#]+")
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """How one source shows a name: so many in the newest period, so many times its share of the year before."""
+    """How one source shows a name: so many in the last year, so many times its share of the year before."""
 
     source: str
     by: str
@@ -104,7 +104,7 @@ def _score(sightings: Sequence[Sighting]) -> float:
 
 
 def _sightings(observed: Observed, rules: Emerging) -> Iterable[Sighting]:
-    """Names of one source that have grown enough in its newest complete period."""
+    """Names of one source that have grown enough."""
     for by, measure in LOOKED_AT.items():
         rows = observed.rows[(observed.rows["measure"] == measure) & observed.rows["by"].isin([by, TOTAL])]
         subjects = rows[rows["by"] == by]
@@ -120,20 +120,20 @@ def _grown(
     table = subjects.pivot_table(
         index="subject", columns="bucket", values="value", aggfunc="sum", fill_value=0
     )
+    year = 12 // MONTHS[observed.source.period]
     there = [one for one in observed.periods if one in table.columns]
-    newest, before = there[-1], there[-1 - BASE_PERIODS : -1]
-    if not before:
+    now, before = there[-year:], there[-2 * year : -year]
+    totals = rows[rows["by"] == TOTAL].groupby("bucket")["value"].sum()
+    if not before or not (total_before := totals.reindex(before).sum()):
         return
-    totals = rows[rows["by"] == TOTAL].groupby("bucket")["value"].sum().reindex(there)
-    shares = table[there].div(totals.where(totals > 0), axis=1)
+    counts = table[now].sum(axis=1)
     # a name that was not there at all counts as half a sighting: the most that could have been overlooked
-    floor = 0.5 / totals[before].mean()
-    growth = shares[newest] / shares[before].mean(axis=1).clip(lower=floor)
-    enough = (table[newest] >= rules.min_count) & (growth >= rules.min_growth)
-    newest_counts = table[newest]
+    share_before = table[before].sum(axis=1).clip(lower=0.5) / total_before
+    growth = counts / totals.reindex(now).sum() / share_before
+    enough = (counts >= rules.min_count) & (growth >= rules.min_growth)
     for subject in table.index[enough]:
         yield Sighting(
-            observed.source.config.name, by, str(subject), int(newest_counts[subject]), float(growth[subject])
+            observed.source.config.name, by, str(subject), int(counts[subject]), float(growth[subject])
         )
 
 

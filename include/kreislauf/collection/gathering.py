@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.kreislauf.collection.counts import CountTable, observation_time, wanted
+import pandas as pd
+
+from include.kreislauf.collection.counts import CountTable, asked_at, observation_time, wanted
 from include.kreislauf.collection.crash_points import crash_point
 from include.kreislauf.collection.source import CountedSource, Reading, Unit
 from include.kreislauf.errors import SourceError
@@ -26,6 +28,7 @@ CHUNK_WEIGHT = 8.0
 """Weight of the units that one task reads: about two minutes of GH Archive."""
 COMMIT_WEIGHT = 4.0
 """Weight of the units after which what was read is kept: a kill costs no more than that."""
+SAME_AGE = timedelta(days=1)
 HOPELESS = 3
 """After so many units in a row that failed for the same reason, a source is given up."""
 
@@ -69,7 +72,20 @@ class Gathering:
         revisit = source.config.revisit_periods if source.revisable else 0
         period: Any = source.period
         border = shift(start_of(self.as_of, period), period, -revisit) if revisit else None
-        return wanted(self.units(name), known, self.as_of, border)
+        missing = wanted(self.units(name), known, self.as_of, border)
+        if any(one.total for one in missing):
+            return self._with_totals(missing, self.units(name), known)
+        return missing
+
+    def _with_totals(self, missing: list[Unit], units: list[Unit], known: pd.DataFrame) -> list[Unit]:
+        """Totals are counted again with what is a share of them: of counts that shrink, both must be of one age."""
+        asked = pd.Timestamp(asked_at(self.as_of, self.now))
+        fresh = (
+            set(known.loc[(known["observed_at"] - asked).abs() <= SAME_AGE, "unit"]) if len(known) else set()
+        )
+        there = {one.id for one in missing} | fresh
+        needed = {one.total for one in missing if one.total} - there
+        return [*(one for one in units if one.id in needed), *missing]
 
     def chunks(self) -> list[Chunk]:
         """What is left, in portions for one task each."""

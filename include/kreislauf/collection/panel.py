@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from include.kreislauf.collection.counts import ACCOUNT
 from include.kreislauf.collection.coverage import Coverage, coverage
 from include.kreislauf.collection.source import TOTAL, CountedSource, Unit
 from include.kreislauf.collection.vintages import choose
@@ -65,12 +66,33 @@ def observe(
     expected["period"] = bucket(expected["start"], period)
     expected = expected[complete(expected["period"], as_of, period)]
     asked = rows.merge(expected[["unit", "revision"]], on=["unit", "revision"])
-    chosen = choose(asked, as_of, source.config.vintage)
+    chosen = of_one_age(choose(asked, as_of, source.config.vintage), asked, units)
     found = coverage(expected[["unit", "start", "period"]], chosen)
     kept = chosen[chosen["unit"].isin(found.of_state("there"))]
     kept = kept.assign(bucket=bucket(kept["start"], period))
     snapshots = rows[rows["by"].isin(CUMULATIVE)]
     return Observed(source, kept, chosen, snapshots, found, version)
+
+
+def of_one_age(chosen: pd.DataFrame, asked: pd.DataFrame, units: Sequence[Unit]) -> pd.DataFrame:
+    """Counts whose total was first counted at another time, brought to the total's age.
+
+    A technology that is looked for only now has counts of today for a window whose total was counted long ago, when
+    more was there. Both were counted again together: the ratio of the two totals is what time did to such counts.
+    """
+    total_of = {one.id: one.total for one in units if one.total}
+    counts = chosen[chosen["unit"].isin(list(total_of)) & (chosen["by"] != ACCOUNT)]
+    if counts.empty:
+        return chosen
+    counts = counts.assign(total=counts["unit"].map(total_of), place=counts.index).sort_values("observed_at")
+    totals = asked.loc[asked["by"] == TOTAL, ["unit", "observed_at", "value"]].sort_values("observed_at")
+    totals = totals.rename(columns={"unit": "total", "value": "now"})
+    beside = pd.merge_asof(counts, totals, on="observed_at", by="total", direction="nearest")
+    beside["then"] = beside["total"].map(chosen[chosen["by"] == TOTAL].set_index("unit")["value"])
+    scaled = (beside["value"] * beside["then"] / beside["now"].where(beside["now"] > 0)).round()
+    found = chosen.copy()
+    found.loc[beside["place"], "value"] = scaled.fillna(beside["value"]).astype("int64").to_numpy()
+    return found
 
 
 def bucket(starts: pd.Series, period: Period) -> pd.Series:

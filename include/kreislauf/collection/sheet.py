@@ -124,7 +124,7 @@ def _emerging(contents: Contents) -> str:
 
 
 def _sightings(proposals: Sequence[Proposal]) -> str:
-    lines = ["| name | seen as | in the newest period | growth |", "|---|---|---|---|"]
+    lines = ["| name | seen as | in the last year | growth |", "|---|---|---|---|"]
     for one in proposals:
         for number, seen in enumerate(one.sightings):
             name = "" if number else one.shown

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime
 
 from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Frozen
+from include.kreislauf.periods import Period
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.sources import Counted
 
@@ -37,6 +38,7 @@ class Unit(Frozen):
     weight: how long it takes to read, about; 1 is an hour's file of GH Archive (15 s).
     revision: changes when the unit has to be read anew, because more is asked of it.
     snapshot: shows how things stand at its end, such as counts since ever; no part of any period.
+    total: the unit that holds what this one is a share of, where that is another; it is counted again with this one.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Unit(Frozen):
     weight: float = 1.0
     revision: str = "1"
     snapshot: bool = False
+    total: str = ""
 
 
 class Count(NamedTuple):
@@ -153,7 +156,7 @@ class CountedSource(ABC, Generic[Config]):
         config: Config,
         technologies: Sequence[Technology],
         *,
-        period: str,
+        period: Period,
         access: Any,
         max_bad_lines: float,
     ) -> None:

@@ -60,9 +60,9 @@ class Emerging(Section):
     """How technologies that are not in the catalogue are found, and when they are taken in."""
 
     min_sources: int = Field(2, ge=1, le=10, description="Sources that must show it growing.")
-    min_count: int = Field(20, ge=1, description="Least count in the newest period, in each of them.")
+    min_count: int = Field(20, ge=1, description="Least count in the last year, in each of them.")
     min_growth: float = Field(
-        1.5, ge=1, description="Newest share over the mean share of the year before, in each of them."
+        1.5, ge=1, description="Share in the last year over that in the year before, in each of them."
     )
     propose: int = Field(20, ge=1, le=200, description="How many the data sheet names at most.")
     adopt: int = Field(

@@ -49,10 +49,13 @@ class StackOverflow(CountedSource[StackOverflowSource]):
             weight = DUMP_WEIGHT if self.config.read == "dump" else MONTH_WEIGHT
             return [Unit(id=name, start=begin, end=close, weight=weight) for name, begin, close in windows]
         requests = [
-            Unit(id=f"{name}/{tag}", start=begin, end=close, weight=REQUEST_WEIGHT)
+            Unit(
+                id=f"{name}/{tag}", start=begin, end=close, weight=REQUEST_WEIGHT,
+                total="" if tag == ALL else f"{name}/{ALL}",
+            )
             for name, begin, close in windows
             for tag in (ALL, *self._tags)
-        ]
+        ]  # fmt: skip
         return [*requests, *_tag_list(start, end)]
 
     def read(self, unit: Unit) -> Reading:
