@@ -44,8 +44,8 @@ def new_keys(lines: Iterable[memoryview]) -> list[str]:
             continue  # the count sets it aside
         if isinstance(event, dict):
             found.update(_unknown("", event))
-            if event.get("type") in COUNTED:
-                found.update(_unknown(f"{event['type']} payload", event.get("payload")))
+            if str(kind := event.get("type")) in COUNTED:
+                found.update(_unknown(f"{kind} payload", event.get("payload")))
     return sorted(f"additive: {key}" for key in found)
 
 

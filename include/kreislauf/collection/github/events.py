@@ -128,14 +128,16 @@ def decode_odd(line: bytes, error: Exception) -> Event:
 
     Raises
     ------
-    Unusable: it is not.
+    Unusable: it is not, or it is not text at all.
     """
+    if isinstance(error, UnicodeDecodeError):
+        raise Unusable(f"not UTF-8 ({error.reason} at byte {error.start})") from error
     try:
         head = _decode_head(line)
     except DECODE_ERRORS:
-        raise Unusable(_shown(error)) from error
+        raise Unusable(str(error)) from error
     if head.type in COUNTED:
-        raise Unusable(_shown(error)) from error
+        raise Unusable(str(error)) from error
     return Event(type=head.type, id=head.id)
 
 
@@ -172,7 +174,3 @@ def action_of(event: Event) -> str:
 def is_bot(login: str) -> bool:
     """Whether an account is a machine's, see :data:`BOT_ENDINGS`."""
     return login.endswith(BOT_ENDINGS)
-
-
-def _shown(error: Exception) -> str:
-    return f"not UTF-8 ({error})" if isinstance(error, UnicodeDecodeError) else str(error)
