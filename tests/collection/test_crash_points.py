@@ -15,6 +15,7 @@ import pytest
 from include.kreislauf.collection.crash_points import CRASH_POINTS, VARIABLE
 from include.kreislauf.handovers import Handover, StepResult
 from include.kreislauf.settings import ROOT
+from include.kreislauf.store.database import Store
 from include.kreislauf.store.tables import Tables
 from tests.support.radar_world import NAME, RadarWorld, radar_world
 
@@ -66,7 +67,7 @@ def test_killed_there_and_run_again_it_is_the_same_version_without_duplicates(
     settings = world.settings.model_copy(update={"home": tmp_path})
     order = world.order()
     texts = [order.model_dump_json(), world.contract.model_dump_json(), settings.model_dump_json()]
-    (tmp_path / "kreislauf.db").write_bytes((world.settings.home / "kreislauf.db").read_bytes())
+    Store(settings.store).upgrade()
 
     def run(**env: str) -> int:
         return subprocess.run(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from include.kreislauf.errors import StoreError
-from include.kreislauf.store.tables import Tables
+from include.kreislauf.store.tables import Snapshot, Tables
 from tests.support.killing import kill_when
 from tests.support.racing import ThreadRace
 
@@ -106,7 +110,7 @@ WRITER = """
 import os, sys
 os.nice(19)
 import numpy as np, pandas as pd
-from include.kreislauf.store.tables import Tables
+from include.kreislauf.store.tables import Snapshot, Tables
 frame = pd.DataFrame(np.random.default_rng(0).normal(size=(2_000_000, 4)), columns=list("abcd"))
 Tables(sys.argv[1], "radar").write("raw", frame, "c2|1")
 """
@@ -151,3 +155,75 @@ def test_a_version_with_a_lost_file_is_a_store_error(tables: Tables, tmp_path: P
     next((tmp_path / "tables" / "radar" / "raw").glob("*.parquet")).unlink()
     with pytest.raises(StoreError, match="raw@0 cannot be opened"):
         tables.read(version)
+
+
+# Tables that are appended to
+
+
+SCHEMA = pa.schema([("period", pa.string()), ("value", pa.int64())])
+
+
+def lacking(*values: int) -> Callable[[Snapshot], pa.Table]:
+    """Those of the values that a snapshot lacks."""
+
+    def still_new(snapshot: Snapshot) -> pa.Table:
+        there = set(snapshot.rows()["value"].to_pylist())
+        rows = [{"period": "2015-01", "value": value} for value in values if value not in there]
+        return pa.Table.from_pylist(rows, SCHEMA)
+
+    return still_new
+
+
+def appended(tables: Tables, *values: int) -> str:
+    return tables.append("counts", lacking(*values), SCHEMA, ["period"])
+
+
+def values_of(tables: Tables, version: str) -> list[int]:
+    return sorted(tables.read(version)["value"])
+
+
+def test_rows_are_added_and_earlier_versions_stay(tables: Tables):
+    first, second = appended(tables, 1, 2), appended(tables, 2, 3)
+    assert values_of(tables, first) == [1, 2]
+    assert values_of(tables, second) == [1, 2, 3]
+    assert appended(tables, 1, 3) == second
+
+
+def test_nothing_can_be_taken_out_of_an_append_only_table(tables: Tables):
+    appended(tables, 1)
+    with pytest.raises(CommitFailedError, match="append-only"):
+        write_deltalake(
+            f"{tables.base_url}/counts", pa.table({"period": ["x"], "value": [1]}), mode="overwrite"
+        )
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_writers_that_begin_a_table_together_add_every_row_once(tables: Tables, attempt: int):
+    ThreadRace(8)(lambda number: appended(tables, number % 4, number % 4 + 100))
+    newest = tables.snapshot("counts")
+    assert newest is not None
+    assert values_of(tables, newest.version) == [0, 1, 2, 3, 100, 101, 102, 103]
+
+
+def test_small_files_are_put_together_without_changing_a_row(tables: Tables):
+    versions = [appended(tables, value) for value in range(30)]
+    compacted = tables.compact("counts")
+    assert compacted not in (None, versions[-1])
+    assert values_of(tables, compacted or "") == list(range(30))
+    assert values_of(tables, versions[4]) == list(range(5))
+    newest = tables.snapshot("counts")
+    assert newest is not None
+    assert newest.table.get_add_actions(flatten=True).num_rows == 1
+    assert appended(tables, 7, 30) == f"counts@{newest.number + 1}"
+
+
+def test_few_files_are_left_as_they_are(tables: Tables):
+    version = appended(tables, 1)
+    assert tables.compact("counts") == version
+    assert tables.compact("nothing") is None
+
+
+def test_the_versions_that_a_version_was_made_from_stand_in_its_commit(tables: Tables):
+    tables.write("raw", numbered(1), "c1|1", {"github": "counts_github@7"})
+    (commit,) = DeltaTable(f"{tables.base_url}/raw").history()
+    assert json.loads(commit["kreislauf.inputs"]) == {"github": "counts_github@7"}

@@ -41,9 +41,8 @@ class CountTable:
         self.tables, self.name = tables, f"counts_{source}"
 
     def version(self) -> str | None:
-        """The newest version, if there is any."""
-        snapshot = self.tables.snapshot(self.name)
-        return snapshot.version if snapshot else None
+        """The newest version, if there is any; a table of many small files is put together first."""
+        return self.tables.compact(self.name)
 
     def known(self, version: str | None = None) -> pd.DataFrame:
         """Every observation of a unit: columns unit, revision, observed_at, missing (bool)."""
@@ -56,13 +55,13 @@ class CountTable:
         """Add what units gave, each with the time of its observation; what is there already is not added again."""
         given = list(readings)
 
-        def still_new(snapshot: Snapshot | None) -> pa.Table:
-            there = _keys(_observations(snapshot)) if snapshot else set()
+        def still_new(snapshot: Snapshot) -> pa.Table:
+            there = _keys(_observations(snapshot))
             new = [one for one in given if (one[0].unit.id, one[0].unit.revision, one[1]) not in there]
             return pa.Table.from_pylist([row for one in new for row in _rows(*one)], SCHEMA)
 
         crash_point("before the append")
-        version = self.tables.append(self.name, still_new, ["period"])
+        version = self.tables.append(self.name, still_new, SCHEMA, ["period"])
         crash_point("after the append")
         return version
 

@@ -44,13 +44,19 @@ DECLARED: tuple[Declared, ...] = (
 
 
 def counted_sources(
-    contract: Contract, technologies: Sequence[Technology], access: Any, adopted: frozenset[str] = frozenset()
+    contract: Contract,
+    technologies: Sequence[Technology],
+    access: Any,
+    *,
+    adopted: frozenset[str] = frozenset(),
+    memory_url: str = "",
 ) -> dict[str, CountedSource[Any]]:
     """The counted sources of a contract, by name.
 
     Parameters
     ----------
     technologies: the catalogue and what was adopted since; ``adopted`` names the latter.
+    memory_url: database in which sources may remember what they have looked up.
     """
     kinds = {one.kind: one for one in DECLARED}
     made = {}
@@ -60,6 +66,6 @@ def counted_sources(
                 config, technologies, period=contract.problem.period, access=access,
                 max_bad_lines=contract.quality.max_bad_lines,
             )  # fmt: skip
-            source.adopted = adopted
+            source.adopted, source.memory_url = adopted, memory_url
             made[config.name] = source
     return made

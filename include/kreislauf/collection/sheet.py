@@ -176,7 +176,14 @@ def _draw_volume(axis: Any, observed: Observed, contract: Contract) -> None:
     units = observed.coverage.units.assign(lines=lambda frame: frame["unit"].map(by_unit).fillna(0))
     per_period = units.groupby("period")["lines"].sum()
     width = pd.Timedelta(days=20 if contract.problem.period == "month" else 60)
-    axis.bar(per_period.index, per_period, width=width, color="#4c78a8")
+    whole = observed.coverage.periods.reindex(per_period.index) >= 1
+    axis.bar(
+        per_period.index, per_period, width=width, color=["#4c78a8" if one else "#f2a541" for one in whole]
+    )
     for period in observed.coverage.missing_periods(contract.quality.min_coverage):
         axis.axvspan(period - width / 2, period + width / 2, color="#e45756", alpha=0.35)
-    axis.set_title(f"{observed.source.config.name}: lines read (red: missing)", fontsize=9, loc="left")
+    axis.set_title(
+        f"{observed.source.config.name}: lines read (amber: files missing; red: too few)",
+        fontsize=9,
+        loc="left",
+    )

@@ -148,6 +148,8 @@ class CountedSource(ABC, Generic[Config]):
     """Whether a count can change after it was taken: then its unit may be read again."""
     parallel: bool = True
     """Whether several tasks may read at the same time; not where a server counts and slows down its clients."""
+    memory_url: str = ""
+    """SQLAlchemy URL of the database in which a source may remember what it has looked up; empty: none."""
     adopted: frozenset[str] = frozenset()
     """Names of the technologies that are not in the signed catalogue, but were found and taken in."""
 

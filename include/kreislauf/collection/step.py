@@ -129,7 +129,9 @@ class Collection:
     def gathering(self) -> Gathering:
         """The reading of the counted sources."""
         adopted = frozenset(one.name for one in self.known_adopted)
-        sources = counted_sources(self.contract, self.technologies, self.access, adopted)
+        sources = counted_sources(
+            self.contract, self.technologies, self.access, adopted=adopted, memory_url=self.settings.store
+        )
         return Gathering(sources, self.tables, as_of=self.order.as_of, now=self.now or self.order.as_of)
 
     def observed(self) -> list[Observed]:

@@ -66,27 +66,40 @@ class Tables:
         )
 
     def append(
-        self, table: str, still_new: Callable[[Snapshot | None], pa.Table], partition_by: Sequence[str]
+        self,
+        table: str,
+        still_new: Callable[[Snapshot], pa.Table],
+        schema: pa.Schema,
+        partition_by: Sequence[str],
     ) -> str:
-        """Add rows to an append-only table; returns the version that holds them.
+        """Add rows to an append-only table, which is made if need be; returns the version that holds them.
 
         Parameters
         ----------
         still_new: the rows that a snapshot of the table lacks; asked again when another writer was faster.
+        schema: of the rows.
         partition_by: columns whose values name the folders of the files.
 
         Raises
         ------
         StoreError: other writers were faster too often.
         """
+        self._make(table, schema, partition_by)
         for number in range(_APPEND_TRIES):
-            snapshot = self.snapshot(table)
+            snapshot = self._open(table)
             rows = still_new(snapshot)
-            if not rows.num_rows and snapshot:
+            if not rows.num_rows:
                 return snapshot.version
+            following = snapshot.number + 1  # writing takes the snapshot's table along
+            # A commit right after the snapshot: it fails when there has been another one in between.
             with suppress(CommitFailedError):
-                self._append(table, rows, partition_by, snapshot)
-                return f"{table}@{0 if snapshot is None else snapshot.number + 1}"
+                write_deltalake(
+                    snapshot.table,
+                    rows,
+                    mode="append",
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+                return f"{table}@{following}"
             time.sleep(random.uniform(0, 0.02 * min(number + 1, 25)))  # noqa: S311
         raise StoreError(
             f"other writers were faster {_APPEND_TRIES} times",
@@ -94,18 +107,17 @@ class Tables:
             next_step="repeat the task",
         )
 
-    def _append(
-        self, table: str, rows: pa.Table, partition_by: Sequence[str], snapshot: Snapshot | None
-    ) -> None:
-        """One commit right after a snapshot: it fails when there has been another one in between."""
-        once = CommitProperties(max_commit_retries=0)
-        if snapshot is not None:
-            write_deltalake(snapshot.table, rows, mode="append", commit_properties=once)
-            return
-        write_deltalake(
-            self._url(table), rows, mode="append", partition_by=list(partition_by), commit_properties=once,
-            configuration={"delta.appendOnly": "true"}, storage_options=self.storage_options,
-        )  # fmt: skip
+    def _make(self, table: str, schema: pa.Schema, partition_by: Sequence[str]) -> None:
+        """An empty table, unless there is one. Rows that came with it would be added up where two writers make it."""
+        if self.snapshot(table) is None:
+            with suppress(CommitFailedError):
+                DeltaTable.create(
+                    self._url(table), schema, mode="ignore", partition_by=list(partition_by),
+                    configuration={"delta.appendOnly": "true"}, storage_options=self.storage_options,
+                )  # fmt: skip
+
+    def _open(self, table: str) -> Snapshot:
+        return Snapshot(table, DeltaTable(self._url(table), storage_options=self.storage_options))
 
     def snapshot(self, table: str, number: int | None = None) -> Snapshot | None:
         """A table as it is now, or as of one version; ``None`` where there is no such table."""
@@ -124,7 +136,8 @@ class Tables:
         files = opened.get_add_actions(flatten=True).num_rows
         folders = max(1, len(opened.partitions()))
         if files / folders >= _COMPACT_FROM:
-            opened.optimize.compact()
+            with suppress(CommitFailedError):  # somebody else is at it
+                opened.optimize.compact()
         return f"{table}@{opened.version()}"
 
     def find(self, table: str, commit: str) -> str | None:

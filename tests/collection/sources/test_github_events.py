@@ -94,7 +94,7 @@ def test_nothing_lies_before_the_first_day():
     ]
 
 
-def test_a_revision_is_another_where_a_file_would_count_otherwise():
+def test_a_revision_is_another_where_other_things_are_counted_or_the_contract_says_so():
     def revision(made: GithubEvents) -> str:
         return next(iter(made.units(NOON, NOON + timedelta(hours=1)))).revision
 
@@ -110,10 +110,10 @@ def test_a_revision_is_another_where_a_file_would_count_otherwise():
         revision(source(url="/elsewhere")),
         revision(adopted),
     } == {plain}
-    without = more.model_copy(update={"repositories": ()})
-    assert revision(source(technologies=(*TECHNOLOGIES, without))) == plain
+    # gigabytes are not read anew for one more repository
+    assert revision(source(technologies=named)) == plain
     pushes = {"pushes": CountColumn(measure="pushes", by="language")}
-    others = [source(technologies=named), source(columns=pushes), source(keep_repositories_from=9)]
+    others = [source(revision=2), source(columns=pushes), source(keep_repositories_from=9)]
     assert len({plain, *map(revision, others)}) == 4
 
 

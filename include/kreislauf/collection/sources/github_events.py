@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -26,6 +27,7 @@ from include.kreislauf.collection.github.tally import Asked
 from include.kreislauf.collection.gzip_lines import blocks
 from include.kreislauf.collection.source import CountedSource, Reading, Unit
 from include.kreislauf.errors import SourceError
+from include.kreislauf.periods import Period
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.sources import GithubEventsSource
 
@@ -38,9 +40,13 @@ _FIELDS = {"language": "languages", "repository": "repositories", "topic": "topi
 class GithubEvents(CountedSource[GithubEventsSource]):
     """Events per technology; a unit is one hour's file.
 
+    A repository that is new in the catalogue does not make the files be read again: its past is known from
+    ``keep_repositories_from`` stars in a file on, unless the contract's ``revision`` asks for all files anew.
+
     Parameters
     ----------
-    repositories: memory of repositories' languages; default: one that lasts as long as this object.
+    repositories: memory of repositories' languages; default: the installation's, else one that lasts as long as this
+        object.
     """
 
     kind = "github_events"
@@ -50,7 +56,7 @@ class GithubEvents(CountedSource[GithubEventsSource]):
         config: GithubEventsSource,
         technologies: Sequence[Technology],
         *,
-        period: str,
+        period: Period,
         access: Any,
         max_bad_lines: float,
         repositories: Repositories | None = None,
@@ -63,7 +69,7 @@ class GithubEvents(CountedSource[GithubEventsSource]):
                     allowed="; ".join(f"by {by}: {', '.join(measures)}" for by, measures in GIVEN.items()),
                     next_step="correct the column in the contract",
                 )  # fmt: skip
-        self.repositories = Memory() if repositories is None else repositories
+        self._repositories = repositories
         self._api = RepositoryApi(access, config.api, config.look_ups)
 
     def units(self, start: datetime, end: datetime) -> Iterable[Unit]:
@@ -117,6 +123,17 @@ class GithubEvents(CountedSource[GithubEventsSource]):
             )
         return notes
 
+    @cached_property
+    def repositories(self) -> Repositories:
+        """The memory of repositories' languages."""
+        if self._repositories is not None:
+            return self._repositories
+        if not self.memory_url:
+            return Memory()
+        from include.kreislauf.collection.github.repository_table import RepositoryTable
+
+        return RepositoryTable(self.memory_url)
+
     def _selected(self, hour: datetime) -> bool:
         days, hours = self.config.days, self.config.hours
         return (not days or hour.day in days) and (not hours or hour.hour in hours)
@@ -140,8 +157,8 @@ class GithubEvents(CountedSource[GithubEventsSource]):
     def _revision(self) -> str:
         """Changes with whatever changes the counts of a file."""
         asked = self._asked()
-        parts = [*map(sorted, (asked.by_language, asked.by_repository, asked.by_topic, asked.repositories.values())),
-                 asked.keep_repositories_from]  # fmt: skip
+        kinds = (asked.by_language, asked.by_repository, asked.by_topic)
+        parts = [*map(sorted, kinds), asked.keep_repositories_from, self.config.revision]
         return sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     def _learn(self, hour: Hour, unit: Unit) -> None:
