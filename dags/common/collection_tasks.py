@@ -32,7 +32,7 @@ def connection_url(name: str) -> str | None:
     except AirflowNotFoundException:
         return None
     if found.conn_type == "sqlite":
-        return f"sqlite:///{found.host}"
+        return f"sqlite:///{found.host or f'/{found.schema}'}"
     url = URL.create(
         _DRIVERS.get(found.conn_type, found.conn_type),
         found.login,

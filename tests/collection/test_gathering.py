@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -163,3 +163,20 @@ def test_two_collections_at_once_add_every_unit_once(source: FolderSource, table
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(read_one, chunks * 2))
     assert units_in(tables) == months_of(2015, 2016)
+
+
+def test_an_earlier_begin_fills_the_past_in(tmp_path: Path, source: FolderSource, tables: Tables) -> None:
+    late = FolderSource(source.folder, since=date(2016, 1, 1))
+    gathering(late, tables, "2017-01-01").read_all()
+    assert units_in(tables) == months_of(2016)
+    gathering(source, tables, "2017-01-01").read_all()
+    assert source.reads == months_of(2015)
+    table = CountTable(tables, "folder")
+    assert set(table.rows(table.version() or "", at("2016-01-01"), ["tag"])["unit"]) == set(months_of(2015))
+
+
+def test_a_unit_of_which_more_is_asked_is_read_anew(source: FolderSource, tables: Tables) -> None:
+    gathering(source, tables, "2016-01-01").read_all()
+    other = FolderSource(source.folder, revision="2")
+    gathering(other, tables, "2016-01-01").read_all()
+    assert other.reads == months_of(2015)

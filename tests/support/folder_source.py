@@ -36,8 +36,13 @@ class FolderSource(CountedSource[StackOverflowSource]):
     kind = "folder"
 
     def __init__(
-        self, folder: Path, technologies: Sequence[Technology] = TECHNOLOGIES, **fields: Any
+        self,
+        folder: Path,
+        technologies: Sequence[Technology] = TECHNOLOGIES,
+        revision: str = "1",
+        **fields: Any,
     ) -> None:
+        self.revision = revision
         super().__init__(config(**fields), technologies, period="quarter", access=None, max_bad_lines=0.01)
         self.folder, self.reads = folder, list[str]()
 
@@ -45,7 +50,7 @@ class FolderSource(CountedSource[StackOverflowSource]):
         """Every month that ended before ``end``."""
         month = start
         while (following := shift(month, "month", 1)) <= end:
-            yield Unit(id=f"{month:%Y-%m}", start=month, end=following)
+            yield Unit(id=f"{month:%Y-%m}", start=month, end=following, revision=self.revision)
             month = following
 
     def read(self, unit: Unit) -> Reading:

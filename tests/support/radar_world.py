@@ -17,10 +17,11 @@ from include.kreislauf.requirements.loading import load_contract
 from include.kreislauf.requirements.variants import catalogue_variant
 from include.kreislauf.settings import ROOT, Settings
 from include.kreislauf.simulation.catalogue import catalogue
-from include.kreislauf.simulation.server import WorldServer, mirrors
+from include.kreislauf.simulation.server import mirrors
 from include.kreislauf.simulation.sources import SimulatedSources
 from include.kreislauf.simulation.technologies import World, simulate
 from include.kreislauf.store.database import Store
+from tests.support.source_server import FaultyServer
 
 NAME = "technology_radar"
 AS_OF = datetime(2016, 1, 1, tzinfo=UTC)
@@ -31,7 +32,7 @@ class RadarWorld:
     """A served world, and an installation that collects from it."""
 
     world: World
-    server: WorldServer
+    server: FaultyServer
     contract: Contract
     settings: Settings
 
@@ -50,7 +51,7 @@ class RadarWorld:
 
 @contextmanager
 def radar_world(
-    home: Path, *, since: str = "2015-07-01", seed: int = 0, **changes: Any
+    home: Path, *, since: str = "2015-07-01", seed: int = 0, deadline: float = 20, **changes: Any
 ) -> Iterator[RadarWorld]:
     """Serve a world; the contract asks for what happened ``since``, with other fields changed as named."""
     world = simulate(seed)
@@ -59,10 +60,10 @@ def radar_world(
     contract = load_contract(path)
     quality = contract.quality.model_copy(update={"min_rows": 10, **changes.pop("quality", {})})
     contract = contract.model_copy(update={"quality": quality, **changes})
-    with WorldServer(SimulatedSources(world, AS_OF)) as server:
+    with FaultyServer(SimulatedSources(world, AS_OF), ()) as server:
         settings = Settings(
             home=home, use_cases=home / "use_cases", clock="given", store_url="", tables_url="", service_url="",
-            data="", mirrors=json.dumps(mirrors(server.url)), request_deadline=20,
+            data="", mirrors=json.dumps(mirrors(server.url)), request_deadline=deadline,
         )  # fmt: skip
         Store(settings.store).upgrade()
         yield RadarWorld(world, server, contract, settings)

@@ -16,7 +16,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 from pydantic import JsonValue
 
-from include.kreislauf.collection.counts import ACCOUNT, WARNING
+from include.kreislauf.collection.counts import ACCOUNT, MISSING, WARNING
 from include.kreislauf.collection.panel import Observed
 from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Frozen
@@ -108,16 +108,24 @@ def _missing_periods(observed: Observed, contract: Contract) -> Iterable[Finding
     quality, name = contract.quality, observed.source.config.name
     recent = set(observed.periods[-HISTORY_PERIODS:])
     missing = [one for one in observed.coverage.missing_periods(quality.min_coverage) if one in recent]
+    too_many = len(missing) > quality.max_missing_periods or len(missing) == len(recent)
     shown = ", ".join(f"{one:%Y-%m}" for one in missing)
     text = (
         f"{name}: {len(missing)} of the last {len(recent)} {contract.problem.period}s are missing ({shown})"
     )
     yield Finding(
-        rule="completeness", level="broken" if len(missing) > quality.max_missing_periods else "warning" if missing else "ok",
-        text=text if missing else f"{name}: no {contract.problem.period} is missing",
+        rule="completeness", level="broken" if too_many else "warning" if missing else "ok",
+        text=text + _first_reason(observed) if missing else f"{name}: no {contract.problem.period} is missing",
         allowed=f"at most {quality.max_missing_periods} with less than {quality.min_coverage:.0%} of their files",
         next_step="have the files delivered, or raise quality.max_missing_periods in the contract",
     )  # fmt: skip
+
+
+def _first_reason(observed: Observed) -> str:
+    """Why the newest of the missing files is missing."""
+    account = observed.account
+    reasons = account[(account["by"] == ACCOUNT) & (account["measure"] == MISSING)].sort_values("start")
+    return f"; {reasons['unit'].iloc[-1]}: {reasons['subject'].iloc[-1]}" if len(reasons) else ""
 
 
 def _volume(observed: Observed, contract: Contract) -> Iterable[Finding]:
