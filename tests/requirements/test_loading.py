@@ -186,7 +186,7 @@ def test_a_message_stays_readable_whatever_the_file_holds(path: Path):
     assert "and 90 more" in refusal(path, SHIPPED + many).what
     for long in (f"{'x' * 100_000}: 1\n", f"sign: '{'x' * 100_000}'\n"):
         assert len(refusal(path, SHIPPED + long).text) < 1000
-    assert len(refusal(path, edited("sign_off: automatic", f"sign_off: {'x' * 100_000}")).text) < 1000
+    assert len(refusal(path, edited("sign_off: required", f"sign_off: {'x' * 100_000}")).text) < 1000
 
 
 APPENDED = {

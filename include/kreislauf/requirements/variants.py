@@ -16,6 +16,7 @@ from include.kreislauf.requirements.loading import CATALOGUE_NAME, FILE_NAME
 
 RECORDED = "recorded.yaml"
 """Beside a contract: its ``sources`` over recorded data (``{data}``)."""
+_SIGN_OFF = re.compile(r"^sign_off: \w+$", re.MULTILINE)
 _SOURCES = re.compile(r"^sources:\n(?:(?:[ \-].*)?\n)*", re.MULTILINE)
 
 
@@ -49,9 +50,9 @@ def recorded_variant(use_case: Path, target: Path) -> Path:
         )  # fmt: skip
     folder = _copy(use_case, target)
     (folder / CATALOGUE_NAME).unlink(missing_ok=True)
-    text = with_sources((use_case / FILE_NAME).read_text("utf-8"), (use_case / RECORDED).read_text("utf-8"))
-    (folder / FILE_NAME).write_text(text, encoding="utf-8")
-    return folder / FILE_NAME
+    path = folder / FILE_NAME
+    path.write_text(with_sources(path.read_text("utf-8"), (use_case / RECORDED).read_text("utf-8")), "utf-8")
+    return path
 
 
 def catalogue_variant(use_case: Path, target: Path, catalogue: dict[str, Any]) -> Path:
@@ -63,6 +64,9 @@ def catalogue_variant(use_case: Path, target: Path, catalogue: dict[str, Any]) -
 
 
 def _copy(use_case: Path, target: Path) -> Path:
+    """The use case in another folder, signed automatically: nobody sits at the inbox of a replay."""
     folder = target / use_case.name
     shutil.copytree(use_case, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    path = folder / FILE_NAME
+    path.write_text(_SIGN_OFF.sub("sign_off: automatic", path.read_text("utf-8")), "utf-8")
     return folder
