@@ -23,7 +23,7 @@ Services: TypeAlias = dict[str, dict[str, Any]]
 
 ROOT = Path(__file__).resolve().parents[2]
 # what sources ask Access for
-SECRETS = ("secret_stackexchange_key", "secret_github_token", "secret_adzuna_app_id", "secret_adzuna_app_key")
+SOURCE_KEYS = ("secret_stackexchange_key", "secret_github_token", "secret_adzuna_app_id", "secret_adzuna_app_key")
 COMPOSE_FILE = ROOT / "docker-compose.yaml"
 ENV_EXAMPLE = ROOT / ".env.example"
 BUNDLE_ROOT = "/opt/kreislauf"
@@ -185,7 +185,7 @@ class TestCompose:
         assert unknown == []
 
     def test_kreislauf_settings_exist(self, services: Services) -> None:
-        known = {f"KREISLAUF_{name}".upper() for name in (*Settings.model_fields, *SECRETS)}
+        known = {f"KREISLAUF_{name}".upper() for name in (*Settings.model_fields, *SOURCE_KEYS)}
         for name in (*AIRFLOW_COMPONENTS, "migrate", "prediction-service"):
             found = {key for key in environment_of(services[name]) if key.startswith("KREISLAUF_")}
             assert found
