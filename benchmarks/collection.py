@@ -30,9 +30,9 @@ ROOT = Path(__file__).parents[1]
 CACHE, RESULT = ROOT / "var" / "bench", ROOT / "benchmarks" / "results" / "collection.json"
 SHARED = ROOT.parent / "shared"
 EVENTS = 200_000
-HOURS, MADE = 4, 2
+HOURS, MADE = 8, 2
 """Hours that a task reads; two of them are made, the others are the same under another name."""
-ROUNDS = 7
+ROUNDS = 5
 PEERS = ("polars", "duckdb", "chdb")
 TARGETS = {"cpu_ratio_to_igzip": "<= 3.2", "peak_mib": "<= 64", "two_process_speedup": ">= 1.8"}
 ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -131,7 +131,7 @@ def test_an_endless_line_is_stopped():
 class Broken(io.BytesIO):
     """A disk that fails."""
 
-    def read(self, *_: int) -> bytes:
+    def readinto(self, _: object) -> int:
         raise OSError(5, "Input/output error")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import UNSET
 
@@ -11,18 +11,14 @@ from include.kreislauf.collection.github.drift import new_keys
 from include.kreislauf.collection.github.events import (
     BOT_ENDINGS,
     COUNTED,
-    DECODE_ERRORS,
-    Actor,
     Event,
     Language,
     Unusable,
-    action_of,
-    decode,
-    decode_odd,
-    timeline_place,
+    decode_block,
+    decode_line,
 )
-from include.kreislauf.collection.github.tally import Asked, Tally
-from include.kreislauf.collection.gzip_lines import is_utf8, lines_of
+from include.kreislauf.collection.github.tally import Asked, Tallies, Tally
+from include.kreislauf.collection.gzip_lines import lines_of
 from include.kreislauf.collection.source import TOTAL, Count, Reading
 
 EVENTS = "events"
@@ -41,13 +37,12 @@ class Hour:
         self.asked, self.reading = asked, reading
         self.learned: dict[str, str | None] = {}
         """Languages of repositories, as pull requests say them."""
-        self._tallies = {
-            kind: Tally(
-                measure, action, measure in asked.by_language, measure in asked.by_repository,
-                measure in asked.by_topic,
-            )
-            for kind, (measure, action) in COUNTED.items()
-        }  # fmt: skip
+        self._tallies = Tallies()
+        for kind, (measure, action) in COUNTED.items():
+            self._tallies[kind] = Tally(
+                measure, action, by_language=measure in asked.by_language,
+                by_repository=measure in asked.by_repository, by_topic=measure in asked.by_topic,
+            )  # fmt: skip
 
     @property
     def unresolved(self) -> Counter[str]:
@@ -55,20 +50,17 @@ class Hour:
         return sum((tally.unresolved for tally in self._tallies.values()), Counter())
 
     def read(self, blocks: Iterable[memoryview]) -> None:
-        """Count every line."""
-        add, number = self._add, 0
+        """Count every line: a block at once where all of its lines are sound and since 2015, else line by line."""
+        number = 0
         for block in blocks:
             if not number:
                 self.reading.warnings += new_keys(lines_of(block))
-            sound = is_utf8(block)
-            for line in lines_of(block):
-                number += 1
-                try:
-                    if not sound:
-                        str(line, "utf-8")
-                    add(decode(line))
-                except (Unusable, *DECODE_ERRORS) as error:
-                    self._odd(number, line, error)
+            events = decode_block(block)
+            if events is None:
+                number = self._read_lines(block, number)
+                continue
+            self._count(events)
+            number += len(events)
         self.reading.read = number
 
     def finish(self, languages: Mapping[str, str | None]) -> None:
@@ -81,81 +73,71 @@ class Hour:
         reading, tallies = self.reading, self._tallies.values()
         counted = [tally for tally in tallies if tally.measure]
         reading.kept = sum(tally.total for tally in counted)
-        if others := sum(tally.sound for tally in tallies if not tally.measure):
-            reading.ignored["type"] = others
+        reading.ignored["type"] = sum(tally.sound for tally in tallies if not tally.measure)
+        reading.ignored = +reading.ignored
         reading.counts.append(Count(TOTAL, "", EVENTS, sum(tally.sound for tally in tallies)))
         for tally in counted:
             if tally.by_language:
                 reading.facts += tally.resolve(languages)
             reading.counts += tally.counts(self.asked)
 
-    def _odd(self, number: int, line: memoryview, error: Exception) -> None:
-        """A line that is empty, or of an odd shape, or no event at all."""
-        content = bytes(line)
-        if not content.strip():
-            self.reading.ignored["empty"] += 1
-            return
-        try:
-            if isinstance(error, Unusable):
-                raise error
-            self._add(decode_odd(content, error))
-        except Unusable as reason:
-            self.reading.quarantine(number, str(reason), content)
+    def _read_lines(self, block: memoryview, number: int) -> int:
+        """Count a block line by line, after so many lines; returns how many there are now."""
+        for line in lines_of(block):
+            number += 1
+            content = bytes(line)
+            try:
+                self._count([decode_line(content)])
+            except Unusable as error:
+                if content.strip():
+                    self.reading.quarantine(number, str(error), content)
+                else:
+                    self.reading.ignored["empty"] += 1
+        return number
 
-    def _add(self, event: Event) -> None:
-        """Count one event. Called for every line: what few events need is done elsewhere.
+    def _count(self, events: Sequence[Event]) -> None:
+        """Count sound events, by type: what is done once for many costs less."""
+        types: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in events:
+            types[event.type].append(event)
+        for kind, some in types.items():
+            tally = self._tallies[kind]
+            new = tally.new(some)
+            self.reading.ignored["duplicate"] += len(some) - len(new)
+            if tally.measure:
+                self._count_type(tally, new)
 
-        Raises
-        ------
-        Unusable: an event of a counted type lacks what is needed to count it.
-        """
-        tally = self._tallies.get(event.type)
-        if tally is None:
-            tally = self._tallies[event.type] = Tally()
-        if tally.measure:
-            if event.repo is not None and type(event.actor) is Actor:
-                name, login = event.repo.name, event.actor.login
-            else:
-                name, login = timeline_place(event)
-            action = action_of(event) if tally.action else None
-        if event.id is None:
-            tally.without_id += 1
-        elif event.id in tally.ids:
-            self.reading.ignored["duplicate"] += 1
-            return
-        else:
-            tally.ids.add(event.id)
-        if not tally.measure:
-            return
-        if login.endswith(BOT_ENDINGS):
-            self.reading.ignored["bot"] += 1
-        elif action != tally.action:
-            self.reading.ignored["action"] += 1
-            self._language(name, event)
-        else:
-            tally.total += 1
-            if tally.attributed:
-                self._attribute(tally, name, event)
-
-    def _attribute(self, tally: Tally, name: str, event: Event) -> None:
-        """Count an event under its repository, topics and language."""
+    def _count_type(self, tally: Tally, events: list[Event]) -> None:
+        people = [event for event in events if not event.actor.login.endswith(BOT_ENDINGS)]
+        self.reading.ignored["bot"] += len(events) - len(people)
+        if tally.action:
+            others = [event for event in people if event.payload.action != tally.action]
+            people = [event for event in people if event.payload.action == tally.action]
+            self.reading.ignored["action"] += len(others)
+            for event in others:
+                self._language(event)
+        tally.total += len(people)
         if tally.by_repository:
-            tally.repositories[name] += 1
-        if tally.by_topic and (base := event.base) and base.topics:
-            for topic in set(base.topics):
-                tally.topics[topic] += 1
+            tally.repositories.update([event.repo.name for event in people])
+        if tally.by_topic:
+            for event in people:
+                tally.topics.update(event.topics)
         if tally.by_language:
-            language = self._language(name, event)
-            if language is UNSET:
-                tally.unresolved[name] += 1
-            elif language is None:
-                tally.without_language += 1
-            else:
-                tally.languages[language] += 1
+            for event in people:
+                self._attribute(tally, event)
 
-    def _language(self, name: str, event: Event) -> Language:
-        """The language that an event says its repository has."""
-        if (base := event.base) and base.language is not UNSET:
-            self.learned[name] = base.language
-            return base.language
-        return event.repository.language if event.repository else UNSET
+    def _attribute(self, tally: Tally, event: Event) -> None:
+        """Count an event under the language of its repository."""
+        language = self._language(event)
+        if language is UNSET:
+            tally.unresolved[event.repo.name] += 1
+        elif language is None:
+            tally.without_language += 1
+        else:
+            tally.languages[language] += 1
+
+    def _language(self, event: Event) -> Language:
+        """The language that an event says its repository has: remembered for events that do not."""
+        if (language := event.language) is not UNSET:
+            self.learned[event.repo.name] = language
+        return language

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from include.kreislauf.collection.github.events import Event
 from include.kreislauf.collection.source import TOTAL, Count
 
 
@@ -69,15 +70,29 @@ class Tally:
     unresolved: Counter[str] = field(default_factory=Counter)
     repositories: Counter[str] = field(default_factory=Counter)
     topics: Counter[str] = field(default_factory=Counter)
-    attributed: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.attributed = self.by_language or self.by_repository or self.by_topic
 
     @property
     def sound(self) -> int:
         """Sound events of this type, each once, whether they count or not."""
         return len(self.ids) + self.without_id
+
+    def new(self, events: list[Event]) -> list[Event]:
+        """Those events of this type that were not seen before; from now on they were."""
+        ids = [event.id for event in events]
+        fresh = set(ids)
+        if len(fresh) == len(ids) and None not in fresh and self.ids.isdisjoint(fresh):
+            self.ids.update(fresh)  # type: ignore[arg-type]
+            return events
+        return [event for event in events if self._is_new(event.id)]
+
+    def _is_new(self, identity: int | None) -> bool:
+        if identity in self.ids:
+            return False
+        if identity is None:
+            self.without_id += 1
+        else:
+            self.ids.add(identity)
+        return True
 
     def resolve(self, known: Mapping[str, str | None]) -> Counter[str]:
         """Find the languages of events that do not say it; returns facts for the data sheet.
@@ -104,3 +119,11 @@ class Tally:
         kept = asked.kept(self.repositories)
         for by, found in ("language", self.languages), ("repository", kept), ("topic", self.topics):
             yield from (Count(by, name, self.measure, found[name]) for name in sorted(found))
+
+
+class Tallies(dict[str, Tally]):
+    """Tallies by type of event; a type that is not counted gets one when it is first seen."""
+
+    def __missing__(self, kind: str) -> Tally:
+        made = self[kind] = Tally()
+        return made
