@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,6 +53,13 @@ def processes_of(home: Path) -> list[int]:
     return found
 
 
+def mapped_reads(database: Path) -> int:
+    """So many tasks of the first collection read a portion of the sources."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        query = "SELECT count(*) FROM task_instance WHERE dag_id = 'data_engineering' AND task_id = 'read' AND map_index >= 0 AND state = 'success'"
+        return int(db.execute(query).fetchone()[0])
+
+
 def test_a_run_that_is_killed_is_taken_up_without_making_anything_twice(tmp_path: Path) -> None:
     options = ("--end", "2016-07-01")
     first = start(tmp_path, *options)
@@ -87,6 +96,11 @@ def test_a_run_that_is_killed_is_taken_up_without_making_anything_twice(tmp_path
             for entry in DeltaTable(str(home / "tables" / USE_CASE / table)).history()
         ]
         assert len(commits) == len(set(commits)), commits
+    for source in ("github", "stackoverflow", "jobs"):
+        rows = DeltaTable(str(home / "tables" / USE_CASE / f"counts_{source}")).to_pyarrow_table().to_pandas()
+        assert len(rows)
+        assert not rows.duplicated().any()
+    assert mapped_reads(home / "airflow" / "airflow.db") >= 4
 
     timeline = json.loads((tmp_path / "timeline.json").read_text())
     assert {"cycles", "mae", "mae_persistence", "first_champion_seconds"} <= set(timeline)
