@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.kreislauf.collection.counts import CountTable
-from include.kreislauf.collection.gathering import Chunk, Gathering
+from include.kreislauf.collection.gathering import MOST_CHUNKS, Chunk, Gathering
 from include.kreislauf.errors import SourceError
 from include.kreislauf.store.tables import Tables
 from tests.support.folder_source import FolderSource, at, months_of, write_months
@@ -53,7 +53,7 @@ def test_a_later_collection_reads_only_what_is_new(source: FolderSource, tables:
 
 def test_portions_hold_every_unit_once(source: FolderSource, tables: Tables) -> None:
     chunks = gathering(source, tables, "2017-01-01").chunks()
-    assert [unit.id for chunk in chunks for unit in chunk.units] == months_of(2015, 2016)
+    assert [unit for chunk in chunks for unit in chunk.units] == months_of(2015, 2016)
     assert {len(chunk.units) for chunk in chunks} == {8}
     assert [Chunk.model_validate_json(chunk.model_dump_json()) for chunk in chunks] == chunks
 
@@ -67,15 +67,29 @@ def test_the_end_reads_what_the_portions_left_undone(source: FolderSource, table
 
 
 def test_a_portion_that_runs_twice_adds_nothing(source: FolderSource, tables: Tables) -> None:
-    planned = gathering(source, tables, "2016-01-01")
-    for _ in range(2):
-        planned.read(
-            planned.chunks()[0]
-            if planned.chunks()
-            else Chunk(source="folder", units=tuple(planned.units("folder")))
-        )
-    gathering(source, tables, "2016-01-01").read(Chunk(source="folder", units=tuple(planned.units("folder"))))
-    assert units_in(tables) == months_of(2015)
+    chunks = gathering(source, tables, "2016-01-01").chunks()
+    for chunk in (*chunks, *chunks):
+        gathering(source, tables, "2016-01-01").read(chunk)
+    assert units_in(tables) == source.reads == months_of(2015)
+
+
+def test_a_portion_that_was_interrupted_goes_on_where_it_stood(source: FolderSource, tables: Tables) -> None:
+    (chunk, _) = gathering(source, tables, "2016-01-01").chunks()
+    (source.folder / "2015-07.json").write_text("busy")
+    with pytest.raises(SourceError):
+        gathering(source, tables, "2016-01-01").read(chunk)
+    write_months(source.folder, ["2015-07"], ada=1)
+    source.reads.clear()
+    gathering(source, tables, "2016-01-01").read(chunk)
+    assert source.reads == ["2015-07", "2015-08"]
+
+
+def test_a_long_backfill_has_larger_portions_and_not_more_than_can_be_mapped(
+    source: FolderSource, tables: Tables
+) -> None:
+    chunks = gathering(source, tables, "2515-01-01").chunks()
+    assert sum(len(chunk.units) for chunk in chunks) == 500 * 12
+    assert len(chunks) <= MOST_CHUNKS
 
 
 def test_what_was_read_before_a_busy_server_stays(source: FolderSource, tables: Tables) -> None:

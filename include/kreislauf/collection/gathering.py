@@ -33,11 +33,15 @@ HOPELESS = 3
 """After so many units in a row that failed for the same reason, a source is given up."""
 
 
+MOST_CHUNKS = 500
+"""Airflow maps a task 1,024 times at the most; a long backfill has larger portions instead."""
+
+
 class Chunk(Frozen):
-    """Units of one source that are read by one task."""
+    """Units of one source, by their ids, that are read by one task."""
 
     source: str
-    units: tuple[Unit, ...]
+    units: tuple[str, ...]
 
 
 class Gathering:
@@ -89,16 +93,19 @@ class Gathering:
 
     def chunks(self) -> list[Chunk]:
         """What is left, in portions for one task each."""
+        left = {name: self.left(name) for name in self.sources}
+        weight = sum(one.weight for units in left.values() for one in units)
+        most = max(CHUNK_WEIGHT, weight / MOST_CHUNKS)
         made = [
-            Chunk(source=name, units=tuple(some))
-            for name, source in self.sources.items()
-            for some in _portions(self.left(name), CHUNK_WEIGHT if source.parallel else math.inf)
+            Chunk(source=name, units=tuple(one.id for one in some))
+            for name, units in left.items()
+            for some in _portions(units, most if self.sources[name].parallel else math.inf)
         ]
         crash_point("planned")
         return made
 
     def read(self, chunk: Chunk) -> None:
-        """Read units, and keep what they give every few units.
+        """Read those units of a portion that were not read yet, and keep what they give every few units.
 
         Raises
         ------
@@ -106,10 +113,12 @@ class Gathering:
             read before stays.
         """
         source, table = self.sources[chunk.source], self._table(chunk.source)
+        asked = set(chunk.units)
+        units = [one for one in self.left(chunk.source) if one.id in asked]
         gone = _missing(table)
         failed: list[str] = []
         done = 0
-        for some in _portions(chunk.units, COMMIT_WEIGHT):
+        for some in _portions(units, COMMIT_WEIGHT):
             kept: list[tuple[Reading, datetime]] = []
             try:
                 for unit in some:
@@ -120,14 +129,14 @@ class Gathering:
                 if kept:
                     table.append(kept)
             done += len(some)
-            self._say(f"{chunk.source}: {done} of {len(chunk.units)} units read")
+            self._say(f"{chunk.source}: {done} of {len(units)} units read")
 
     def read_all(self) -> None:
         """Read everything that is left, one source after the other."""
         for name in self.sources:
             if left := self.left(name):
                 self._say(f"{name}: {len(left)} of {len(self.units(name))} units are still to be read")
-                self.read(Chunk(source=name, units=tuple(left)))
+                self.read(Chunk(source=name, units=tuple(one.id for one in left)))
         crash_point("all units were read")
 
     def _table(self, name: str) -> CountTable:
