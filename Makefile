@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: add-source help setup setup-dev run test check format requirements schema clean
 
 help: ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: $(VENV)/.runtime ## Install what `make run` needs, from the hash-pinned requirements
 
@@ -33,6 +33,10 @@ $(VENV)/.runtime: requirements.txt | $(BIN)/uv
 $(VENV)/.dev: requirements-dev.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements-dev.txt
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements-bench.txt
+	@touch $@
 
 run: export KREISLAUF_RUN_STARTED := $(shell date +%s)
 run: setup ## Run the whole loop: DATA=folder replays real data, WAIT=0 stops at the end, SEED=n another world
@@ -66,6 +70,9 @@ schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for edit
 
 add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downloads
 	$(BIN)/python -m include.kreislauf add-source "$(NAME)"
+
+bench-collection: $(VENV)/.bench ## Measure the reading of GitHub events against gzip alone and other engines
+	$(BIN)/python -m benchmarks.collection
 
 clean: ## Remove what runs wrote (not the environment)
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -35,6 +35,8 @@ WITHOUT_LANGUAGE = 0.12
 BOTS = 0.07
 BEYOND_ASCII = 0.05
 """Share of texts; a line of several texts has a multiple of it."""
+REPEATED = 0.002
+"""Share of lines that come a second time."""
 REPOSITORIES = 60_000
 MIX = {
     "PushEvent": 53.1, "CreateEvent": 12.9, "PullRequestEvent": 7.1, "WatchEvent": 7.3, "IssueCommentEvent": 4.6,
@@ -76,11 +78,14 @@ def compress(lines: Iterator[bytes], file: BinaryIO) -> None:
 
 
 def events(count: int, seed: int = 0, at: datetime = datetime(2021, 7, 21, 6)) -> Iterator[bytes]:  # noqa: DTZ001
-    """So many lines of JSON, spread over one hour, ids rising."""
+    """So many lines of JSON, spread over one hour, ids rising; a few lines come twice."""
     world = World(random.Random(seed), at)
+    line = b""
     for number in range(count):
-        world.now = at + timedelta(seconds=number * 3600 // count)
-        yield json.dumps(world.event(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        if not line or world.chance.random() >= REPEATED:
+            world.now = at + timedelta(seconds=number * 3600 // count)
+            line = json.dumps(world.event(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        yield line
 
 
 class World:

@@ -189,12 +189,13 @@ def counted(reading: Any) -> Counter[tuple[str, str, str]]:
 def test_counts_are_those_of_a_simple_count():
     lines = list(events(3000, seed=11))
     lines += random.Random(1).sample(lines, 300)
+    random.Random(2).shuffle(lines)
     content = io.BytesIO()
     compress(iter(lines), content)
     reading = count(content.getvalue())
     assert counted(reading) == reference(lines)
     assert accounted(reading)
-    assert reading.ignored["duplicate"] == 300
+    assert reading.ignored["duplicate"] == 3300 - len(set(lines)) > 300
 
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {

@@ -6,8 +6,8 @@ Only the first lines of a file are looked at: a new format begins with an hour, 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -34,21 +34,21 @@ KNOWN = {
 """Keys by place, of all three formats."""
 
 
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 def new_keys(lines: Iterable[memoryview]) -> list[str]:
     """Keys that no format has had, sorted, such as ``additive: PushEvent payload.signature``."""
     found: set[str] = set()
     for line in islice(lines, SAMPLE_LINES):
-        try:
-            event = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue  # the count sets it aside
-        if isinstance(event, dict):
-            found.update(_unknown("", event))
-            if str(kind := event.get("type")) in COUNTED:
-                found.update(_unknown(f"{kind} payload", event.get("payload")))
+        with suppress(*_ERRORS):  # the count sets such lines aside
+            event = _keys(line)
+            found.update(event.keys() - KNOWN[""])
+            kind = msgspec.json.decode(event.get("type", b"0"))
+            if isinstance(kind, str) and kind in COUNTED:
+                place = f"{kind} payload"
+                found.update(
+                    f"{place}.{key}" for key in _keys(event.get("payload", b"{}")) if key not in KNOWN[place]
+                )
     return sorted(f"additive: {key}" for key in found)
-
-
-def _unknown(place: str, value: Any) -> Iterable[str]:
-    keys = value.keys() - KNOWN[place] if isinstance(value, dict) else ()
-    return (f"{place}.{key}" if place else key for key in keys)

@@ -28,18 +28,18 @@ class Asked:
     repositories: Mapping[str, str] = field(default_factory=dict)
     keep_repositories_from: int = 3
 
-    def kept(self, found: Counter[str]) -> Counter[str]:
+    def kept(self, found: Counter[str]) -> dict[str, int]:
         """Repositories that are kept. GitHub writes ``/`` for one that is gone."""
-        spelled = dict(self.repositories)
-        sums: Counter[str] = Counter()
+        spelled, sums = dict(self.repositories), dict[str, int]()
         for name, number in found.items():
-            sums[spelled.setdefault(name.lower(), name)] += number
-        enough = self.keep_repositories_from
-        return Counter({
+            spelling = spelled.setdefault(name.lower(), name)
+            sums[spelling] = sums.get(spelling, 0) + number
+        catalogue = set(self.repositories.values())
+        return {
             name: number
             for name, number in sums.items()
-            if (number >= enough and "/" in name.strip("/")) or name.lower() in self.repositories
-        })  # fmt: skip
+            if (number >= self.keep_repositories_from and "/" in name.strip("/")) or name in catalogue
+        }
 
 
 @dataclass(slots=True)
@@ -116,8 +116,12 @@ class Tally:
     def counts(self, asked: Asked) -> Iterable[Count]:
         """All counts, subjects in the order of their names."""
         yield Count(TOTAL, "", self.measure, self.total)
-        kept = asked.kept(self.repositories)
-        for by, found in ("language", self.languages), ("repository", kept), ("topic", self.topics):
+        subjects = {
+            "language": self.languages,
+            "repository": asked.kept(self.repositories),
+            "topic": self.topics,
+        }
+        for by, found in subjects.items():
             yield from (Count(by, name, self.measure, found[name]) for name in sorted(found))
 
 
