@@ -131,10 +131,10 @@ class Hour:
         language = self._language(event)
         if language is UNSET:
             tally.unresolved[event.repo.name] += 1
-        elif language is None:
-            tally.without_language += 1
-        else:
+        elif language:
             tally.languages[language] += 1
+        else:
+            tally.without_language += 1
 
     def _language(self, event: Event) -> Language:
         """The language that an event says its repository has: remembered for events that do not."""
