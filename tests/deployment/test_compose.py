@@ -23,7 +23,12 @@ Services: TypeAlias = dict[str, dict[str, Any]]
 
 ROOT = Path(__file__).resolve().parents[2]
 # what sources ask Access for
-SOURCE_KEYS = ("secret_stackexchange_key", "secret_github_token", "secret_adzuna_app_id", "secret_adzuna_app_key")
+SOURCE_KEYS = (
+    "secret_stackexchange_key",
+    "secret_github_token",
+    "secret_adzuna_app_id",
+    "secret_adzuna_app_key",
+)
 COMPOSE_FILE = ROOT / "docker-compose.yaml"
 ENV_EXAMPLE = ROOT / ".env.example"
 BUNDLE_ROOT = "/opt/kreislauf"
