@@ -109,12 +109,18 @@ def _collect(options: argparse.Namespace) -> int:
     from include.kreislauf.requirements.loading import contract_path, load_contract
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for noisy in ("httpx", "alembic", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     settings = get_settings()
     contract = load_contract(contract_path(settings.use_cases, options.use_case))
     day = datetime.fromisoformat(options.as_of).replace(tzinfo=UTC) if options.as_of else settings.now()
     result = collect_alone(contract, settings, as_of=day, now=settings.now(), widen=options.widen)
     print(result.document)
+    if isinstance(result.message, Handover):
+        sheets = settings.artefacts / contract.name / "data_sheets"
+        print(
+            f"data sheet: {sheets / f'{result.message.cycle_id}-{result.message.attempt}'}", file=sys.stderr
+        )
     return 0 if isinstance(result.message, Handover) else 1
 
 

@@ -89,8 +89,11 @@ def test_a_server_that_does_not_recover_makes_no_version(world: RadarWorld, faul
 def test_a_damaged_archive_is_missing_and_says_why(world: RadarWorld) -> None:
     result = finish(world, Fault(HOURS, "corrupt", times=99))
     assert isinstance(result.message, Handover)
-    assert "units: 6 expected, 5 there, 1 absent" in result.document
-    assert "absent, taken as missing and not as zero: 2015-09-15-15" in result.document
+    assert "units: 6 expected, 5 there, 1 rejected" in result.document
+    assert (
+        "- rejected, damaged, and looked for again: 2015-09-15-15: https://data.gharchive.org/2015-09-15-15.json.gz: is damaged"
+        in result.document
+    )
     table = CountTable(world.collection().tables, "github")
     rows = table.rows(table.version() or "", world.order().as_of, ["account"])
     (why,) = rows.loc[rows["measure"] == "missing", "subject"]
@@ -122,3 +125,51 @@ def test_a_broken_rule_goes_back_at_once_or_after_the_retries_as_the_contract_sa
     assert isinstance(last, Loop)
     assert last.reason is Reason.COVERAGE_TOO_LOW
     assert versions(world) == 0
+
+
+def test_a_mended_archive_is_read_by_the_same_collection_run_again(world: RadarWorld) -> None:
+    finish(world, Fault(HOURS, "corrupt", times=99))
+    world.server.faults.clear()
+    order = world.order(attempt=2)  # as after a person's approval
+    result = Collection(order, world.contract, world.settings).finish()
+    assert isinstance(result.message, Handover)
+    assert "units: 6 expected, 6 there" in result.document
+
+
+def test_a_wrong_folder_says_that_nothing_was_found_there(world: RadarWorld) -> None:
+    github = next(one for one in world.contract.sources if one.kind == "github_events")
+    elsewhere = github.model_copy(update={"url": str(world.settings.home / "nowhere")})
+    sources = tuple(elsewhere if one is github else one for one in world.contract.sources)
+    contract = world.contract.model_copy(update={"sources": sources})
+    result = Collection(world.order(), contract, world.settings).finish()
+    assert isinstance(result.message, Loop)
+    assert "github: 2 of the last 2 quarters are missing" in result.message.text
+    assert "no such file" in result.message.text
+    assert "correct the source's url" in result.message.text
+
+
+def test_a_column_in_which_nothing_stands_is_no_column(world: RadarWorld) -> None:
+    nameless = tuple(one.model_copy(update={"tags": ()}) for one in world.contract.technologies)
+    contract = world.contract.model_copy(update={"technologies": nameless})
+    result = Collection(world.order(), contract, world.settings).finish()
+    assert isinstance(result.message, Loop)
+    assert "column so_share_first is empty in every row" in result.message.text
+    assert "give technologies names for it in technologies.yaml (tag)" in result.message.text
+
+
+def test_what_nobody_observed_at_the_time_cannot_be_known(world: RadarWorld) -> None:
+    late = world.order().as_of.replace(year=2026)
+    result = Collection(world.order(), world.contract, world.settings, now=late).finish()
+    assert isinstance(result.message, Loop)
+    assert "stackoverflow: 2 of the last 2 quarters are missing" in result.message.text
+    assert (
+        "were observed only on 2026-01-01 or later, after 2016-01-01: nobody can know" in result.message.text
+    )
+
+
+def test_a_time_before_the_sources_begin_is_told(world: RadarWorld) -> None:
+    finish(world)
+    early = world.order(world.order().as_of.replace(year=2010))
+    result = Collection(early, world.contract, world.settings).finish()
+    assert isinstance(result.message, Loop)
+    assert "there is nothing to read before 2010-01-01" in result.message.text

@@ -113,9 +113,20 @@ def test_a_damaged_unit_is_missing_with_its_reason_and_looked_for_again(
     write_months(source.folder, ["2015-07"], ada=1)
     source.reads.clear()
     gathering(source, tables, "2016-01-01").read_all()
-    assert source.reads == []  # the same collection does not look twice
+    assert source.reads == ["2015-07"]
+    known = CountTable(tables, "folder").known()
+    assert known.loc[known["unit"] == "2015-07", "missing"].tolist() == [True, False]
     gathering(source, tables, "2016-02-01").read_all()
     assert source.reads == ["2015-07", "2016-01"]
+
+
+def test_that_something_is_missing_is_written_down_once(source: FolderSource, tables: Tables) -> None:
+    (source.folder / "2015-07.json").unlink()
+    for as_of in ("2016-01-01", "2016-01-01", "2016-02-01", "2016-03-01"):
+        gathering(source, tables, as_of).read_all()
+    known = CountTable(tables, "folder").known()
+    assert known["missing"].sum() == 1
+    assert source.reads.count("2015-07") == 4
 
 
 def test_what_was_delivered_late_is_not_known_earlier(source: FolderSource, tables: Tables) -> None:

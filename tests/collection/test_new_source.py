@@ -35,6 +35,8 @@ def test_the_skeleton_passes_the_checks_of_every_source(checkout: Path) -> None:
     assert "passed" in found.stdout
     assert "failed" not in found.stdout
     assert "skipped" not in found.stdout
+    formatted = [sys.executable, "-m", "ruff", "format", "--check", "include", "tests/collection/sources"]
+    assert subprocess.run(formatted, cwd=checkout, capture_output=True, check=False).returncode == 0
     checked = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "include", "tests/collection/sources"],
         cwd=checkout,
@@ -45,7 +47,9 @@ def test_the_skeleton_passes_the_checks_of_every_source(checkout: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.mark.parametrize("name", ["", "Downloads", "../x", "9lives", "a" * 40, "with-dash"])
+@pytest.mark.parametrize(
+    "name", ["", "Downloads", "../x", "9lives", "a" * 40, "with-dash", "class", "import"]
+)
 def test_a_name_that_is_none_is_refused(checkout: Path, name: str) -> None:
     with pytest.raises(SourceError, match="allowed: lower-case letters"):
         add_source(checkout, name)
@@ -53,6 +57,7 @@ def test_a_name_that_is_none_is_refused(checkout: Path, name: str) -> None:
 
 def test_nothing_is_written_over(checkout: Path) -> None:
     before = (checkout / REGISTRY).read_text()
-    with pytest.raises(SourceError, match="is there already"):
-        add_source(checkout, "job_ads")
+    for name in ("job_ads", "table", "sql"):
+        with pytest.raises(SourceError, match="is there already"):
+            add_source(checkout, name)
     assert (checkout / REGISTRY).read_text() == before

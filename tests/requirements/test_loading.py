@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -416,6 +417,25 @@ def test_a_fault_of_the_catalogue_is_told_with_its_own_file_and_line(
         load_contract(path)
     assert caught.value.where == f"{path.with_name('technologies.yaml')}:{line}"
     assert said in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{measure: ads, by: term}", "{measure: stars, by: term}", "sources.2.columns: column jobs_share: there are no stars by term; allowed: ads by term"),
+        ("{measure: ads, by: term}", "{measure: ads, by: tag}", "there are no ads by tag"),
+        ("provider: hacker_news", 'url: "{dta}/raw"', "sources.2.url: {dta} is not filled in (found '{dta}/raw'); allowed: {data}"),
+        ("since: 2011-01-01", "since: 2015-13-01", "sources.0.since: 2015-13-01 is not in the calendar (found '2015-13-01'); allowed: YYYY-MM-DD"),
+        ("min_sources: 2", "min_sources: 4", "emerging.min_sources is 4: nothing can be seen in so many sources; allowed: 1 to 3"),
+    ],
+)  # fmt: skip
+def test_what_a_source_cannot_give_is_refused_before_it_runs(
+    path: Path, old: str, new: str, said: str
+) -> None:
+    text = (USE_CASE / "contract.yaml").read_text()
+    assert old in text
+    shutil.copy(USE_CASE / "technologies.yaml", path.parent)
+    assert said in refusal(path, text.replace(old, new, 1)).text
 
 
 def test_counting_sources_need_a_catalogue(path: Path) -> None:

@@ -56,8 +56,8 @@ class CountTable:
         given = list(readings)
 
         def still_new(snapshot: Snapshot) -> pa.Table:
-            there = _keys(_observations(snapshot))
-            new = [one for one in given if (one[0].unit.id, one[0].unit.revision, one[1]) not in there]
+            there, gone = _keys(_observations(snapshot))
+            new = [one for one in given if not _is_there(*one, there, gone)]
             return pa.Table.from_pylist([row for one in new for row in _rows(*one)], SCHEMA)
 
         crash_point("before the append")
@@ -90,6 +90,8 @@ def observation_time(
     once its delay has passed, however much later it is read, unless it was missing when it was looked for (``late``).
     """
     asked = asked_at(as_of, now)
+    if reading.observed_at is not None:
+        return min(reading.observed_at, asked)
     if revisable or late or reading.missing:
         return asked
     return min(reading.unit.end + delay, asked)
@@ -103,7 +105,7 @@ def asked_at(as_of: datetime, now: datetime) -> datetime:
 def wanted(
     units: Iterable[Unit], known: pd.DataFrame, as_of: datetime, revisit_from: datetime | None
 ) -> list[Unit]:
-    """The units that have to be read: never read, missing when last looked for, or to be counted again.
+    """The units that have to be read: never read, missing whenever they were looked for, or to be counted again.
 
     Parameters
     ----------
@@ -126,8 +128,8 @@ def _is_wanted(
     if latest is None:
         return True
     at, missing = latest
-    again = missing or (revisit_from is not None and unit.end > revisit_from)
-    return again and at < pd.Timestamp(as_of)
+    again = revisit_from is not None and unit.end > revisit_from
+    return missing or (again and at < pd.Timestamp(as_of))
 
 
 def _observations(snapshot: Snapshot) -> pd.DataFrame:
@@ -139,9 +141,21 @@ def _observations(snapshot: Snapshot) -> pd.DataFrame:
     return rows
 
 
-def _keys(observations: pd.DataFrame) -> set[tuple[str, str, datetime]]:
-    times = observations["observed_at"].dt.to_pydatetime()
-    return set(zip(observations["unit"], observations["revision"], times, strict=True))
+def _keys(observations: pd.DataFrame) -> tuple[set[tuple[str, str, datetime]], set[tuple[str, str]]]:
+    """Observations that gave something, and units that were missing once."""
+    missing = observations["missing"].astype(bool)
+    found, gone = observations[~missing], observations[missing]
+    times = found["observed_at"].dt.to_pydatetime()
+    return (
+        set(zip(found["unit"], found["revision"], times, strict=True)),
+        set(zip(gone["unit"], gone["revision"], strict=True)),
+    )
+
+
+def _is_there(reading: Reading, observed_at: datetime, there: set[Any], gone: set[Any]) -> bool:
+    """A count is added once for each time; that something is missing is written down once."""
+    key = (reading.unit.id, reading.unit.revision)
+    return key in gone if reading.missing else (*key, observed_at) in there
 
 
 def _rows(reading: Reading, observed_at: datetime) -> Iterator[dict[str, Any]]:

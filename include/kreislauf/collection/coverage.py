@@ -19,6 +19,8 @@ NEIGHBOURS = 15
 MIN_MEDIAN = 20.0
 """Below this median volume (lines) nothing can be said about outages."""
 MIN_UNITS = 5
+REJECTED = "rejected: "
+"""What the reason of a unit begins with that was there, and could not be used."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Coverage:
 
     Parameters
     ----------
-    units: one row per expected unit: unit, period (start), state (``there``, ``absent``, ``outage``, ``unread``).
+    units: one row per expected unit: unit, period (start), state (``there``, ``outage``, ``absent``, ``rejected`` where
+        it was damaged, ``unread``), and why it is not there.
     periods: one row per period: share of the expected units that are there.
     """
 
@@ -47,13 +50,15 @@ def coverage(expected: pd.DataFrame, rows: pd.DataFrame) -> Coverage:
     """Compare the expected units (columns unit, start, period) with the rows of the observations that count."""
     account = rows[rows["by"] == ACCOUNT]
     volume = account[account["measure"] == "read"].groupby("unit")["value"].sum()
-    absent = set(account.loc[account["measure"] == MISSING, "unit"]) - set(volume.index)
+    missing = account[account["measure"] == MISSING].drop_duplicates("unit").set_index("unit")["subject"]
     units = expected.sort_values("start", ignore_index=True)
     lines = units["unit"].map(volume)
     units["state"] = "there"
     units.loc[_outages(lines), "state"] = "outage"
     units.loc[lines.isna(), "state"] = "unread"
-    units.loc[units["unit"].isin(absent), "state"] = "absent"
+    units["why"] = units["unit"].map(missing).where(lines.isna(), "").fillna("").astype("str")
+    units.loc[units["why"] != "", "state"] = "absent"
+    units.loc[units["why"].str.startswith(REJECTED), "state"] = "rejected"
     there = units["state"].eq("there").groupby(units["period"]).mean()
     return Coverage(units, there)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from include.kreislauf.collection.counts import CountTable, asked_at, observation_time, wanted
+from include.kreislauf.collection.coverage import REJECTED
 from include.kreislauf.collection.crash_points import crash_point
 from include.kreislauf.collection.source import CountedSource, Reading, Unit
 from include.kreislauf.errors import SourceError
@@ -165,7 +166,7 @@ def _read_whole(source: CountedSource[Any], unit: Unit, failed: list[str]) -> Re
         failed.append(error.what)
         if len(failed) >= HOPELESS and len(set(failed[-HOPELESS:])) == 1:
             raise
-        return Reading(unit, missing=f"rejected: {error.text}")
+        return Reading(unit, missing=f"{REJECTED}{error.text}")
     failed.clear()
     return reading
 

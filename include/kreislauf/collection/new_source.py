@@ -6,6 +6,7 @@ What is written works: a file of one name per line for each month. Replace its r
 from __future__ import annotations
 
 import re
+from keyword import iskeyword
 from pathlib import Path
 
 from include.kreislauf.errors import SourceError
@@ -20,8 +21,10 @@ _KIND_MARK = "    # make add-source: kinds above this line\n"
 _MODEL = '''class {title}Source(Counted):
     """TODO: what is counted, and where it comes from."""
 
+    GIVES: ClassVar[Mapping[str, tuple[str, ...]]] = {{"tag": ("mentions",)}}
+
     kind: Literal["{name}"]
-    url: str = Field(min_length=1, description="Folder or base URL of YYYY-MM.txt; {{data}} allowed.")
+    url: Url = Field(min_length=1, description="Folder or base URL of YYYY-MM.txt; {{data}} allowed.")
 
 
 '''
@@ -108,7 +111,8 @@ def example(tmp_path: Path) -> Example:
         kind="{name}", name="example", since=date(2015, 1, 1), url=str(tmp_path),
         columns={{"mentions": CountColumn(measure="mentions", by="tag")}},
     )  # fmt: skip
-    source = {title}(config, TECHNOLOGIES, period="quarter", access=local_access(), max_bad_lines=0.01)
+    how = {{"period": "quarter", "access": local_access(), "max_bad_lines": 0.01}}
+    source = {title}(config, TECHNOLOGIES, **how)
     return Example(source, start="2015-01-01", end="2015-04-01", counted={{("tag", "python", "mentions"): 4}})
 '''
 
@@ -120,14 +124,14 @@ def add_source(root: Path, name: str) -> list[Path]:
     ------
     SourceError: the name is not one, or is taken; the marks that show where to write are gone.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or iskeyword(name):
         raise SourceError(
             f"{name!r} is no name for a source kind", where="add-source",
-            allowed="lower-case letters, digits and underscores, 2 to 32, starting with a letter",
+            allowed="lower-case letters, digits and underscores, 2 to 32, starting with a letter, no word of Python's",
         )  # fmt: skip
     source = root / "include/kreislauf/collection/sources" / f"{name}.py"
-    if source.exists():
-        raise SourceError(f"{name} is there already", where=str(source), next_step="choose another name")
+    if source.exists() or f'kind: Literal["{name}"]' in (root / MODELS).read_text(encoding="utf-8"):
+        raise SourceError(f"{name} is there already", where=str(MODELS), next_step="choose another name")
     parts = {"name": name, "title": "".join(word.capitalize() for word in name.split("_"))}
     _insert(root / MODELS, _MODEL_MARK, _MODEL.format(**parts))
     _insert(root / MODELS, _UNION_MARK, f"    | {parts['title']}Source,\n".replace(",\n", "\n"), union=True)

@@ -34,6 +34,7 @@ class Observed:
     rows: the observations that count, of units that are there and no outage, with their ``bucket`` (period start).
     account: the same for all units that were read.
     snapshots: counts since ever, of every time at which they were taken.
+    later: how many of the units were observed only after ``as_of``, and when first; empty: none.
     """
 
     source: CountedSource[Any]
@@ -42,6 +43,7 @@ class Observed:
     snapshots: pd.DataFrame
     coverage: Coverage
     version: str
+    later: str = ""
 
     @property
     def periods(self) -> list[pd.Timestamp]:
@@ -102,6 +104,14 @@ def bucket(starts: pd.Series, period: Period) -> pd.Series:
     first = numbers // months * months
     years, month = first // 12, first % 12 + 1
     return pd.to_datetime(pd.DataFrame({"year": years, "month": month, "day": 1}))
+
+
+def volume(observed: Observed) -> pd.Series:
+    """Everything that was counted in the declared measures, per period: the mean of the units that are there."""
+    measures = {column.measure for column in observed.source.config.columns.values()}
+    rows = observed.rows[(observed.rows["by"] == TOTAL) & observed.rows["measure"].isin(measures)]
+    by_unit = rows.groupby(["bucket", "unit"])["value"].sum()
+    return pd.Series(by_unit.groupby("bucket").mean())
 
 
 def complete(periods: pd.Series, as_of: datetime, period: Period) -> pd.Series:

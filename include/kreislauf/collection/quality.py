@@ -16,8 +16,8 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 from pydantic import JsonValue
 
-from include.kreislauf.collection.counts import ACCOUNT, MISSING, WARNING
-from include.kreislauf.collection.panel import Observed
+from include.kreislauf.collection.counts import ACCOUNT, WARNING
+from include.kreislauf.collection.panel import Observed, volume
 from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Frozen
 from include.kreislauf.periods import between
@@ -46,11 +46,16 @@ def findings(
     frame: pd.DataFrame, observed: Sequence[Observed], contract: Contract, as_of: datetime
 ) -> list[Finding]:
     """What every rule found, broken ones first."""
-    found = [*_completeness(frame, contract, as_of)]
-    if not any(one.level == "broken" for one in found):
-        found += [*_freshness(frame, contract, as_of), *_ranges(frame, contract)]
-    for source in observed:
+    found: list[Finding] = []
+    for source in observed:  # a source that gives nothing explains why there are few rows
         found += [*_missing_periods(source, contract), *_volume(source, contract), *_schema(source)]
+    found += _completeness(frame, contract, as_of)
+    if not any(one.level == "broken" for one in found):
+        found += [
+            *_freshness(frame, contract, as_of),
+            *_empty_columns(frame, contract),
+            *_ranges(frame, contract),
+        ]
     return sorted(found, key=lambda one: ("broken", "warning", "ok").index(one.level))
 
 
@@ -75,6 +80,18 @@ def _freshness(frame: pd.DataFrame, contract: Contract, as_of: datetime) -> Iter
         allowed=f"at most {quality.max_age_periods} {problem.period}s",
         next_step="have the source delivered, or raise quality.max_age_periods in the contract",
     )  # fmt: skip
+
+
+def _empty_columns(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
+    """A column in which nothing stands was asked for by names that the catalogue does not have, or finds nothing."""
+    for source in (one for one in contract.sources if isinstance(one, Counted)):
+        for name in source.columns:
+            if frame[name].isna().all():
+                yield Finding(
+                    rule="completeness", level="broken", text=f"{source.name}: column {name} is empty in every row",
+                    allowed="a number for one technology at least",
+                    next_step=f"give technologies names for it in technologies.yaml ({source.columns[name].by})",
+                )  # fmt: skip
 
 
 def _ranges(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
@@ -115,31 +132,33 @@ def _missing_periods(observed: Observed, contract: Contract) -> Iterable[Finding
     )
     yield Finding(
         rule="completeness", level="broken" if too_many else "warning" if missing else "ok",
-        text=text + _first_reason(observed) if missing else f"{name}: no {contract.problem.period} is missing",
-        allowed=f"at most {quality.max_missing_periods} with less than {quality.min_coverage:.0%} of their files",
-        next_step="have the files delivered, or raise quality.max_missing_periods in the contract",
+        text=text + _why(observed) if missing else f"{name}: no {contract.problem.period} is missing",
+        allowed=f"one at least that is there, {quality.max_missing_periods} at most that are not: less than "
+        f"{quality.min_coverage:.0%} of their files",
+        next_step="have the files delivered, correct the source's url, ask for a later time, or raise "
+        "quality.max_missing_periods in the contract",
     )  # fmt: skip
 
 
-def _first_reason(observed: Observed) -> str:
-    """Why the newest of the missing files is missing."""
-    account = observed.account
-    reasons = account[(account["by"] == ACCOUNT) & (account["measure"] == MISSING)].sort_values("start")
-    return f"; {reasons['unit'].iloc[-1]}: {reasons['subject'].iloc[-1]}" if len(reasons) else ""
+def _why(observed: Observed) -> str:
+    """Why the newest of the missing units is missing."""
+    units = observed.coverage.units
+    known = units[units["why"] != ""]
+    reasons = [f"{known['unit'].iloc[-1]}: {known['why'].iloc[-1]}"] if len(known) else []
+    return "".join(f"; {one}" for one in (*reasons, observed.later) if one)
 
 
 def _volume(observed: Observed, contract: Contract) -> Iterable[Finding]:
-    """Lines per unit in the newest period against the periods before."""
+    """What was counted per unit in the newest period, against the periods before."""
     name, most = observed.source.config.name, contract.quality.max_volume_change
-    rows = observed.rows
-    read = rows[(rows["by"] == ACCOUNT) & (rows["measure"] == "read")].groupby("bucket")["value"].mean()
-    if len(read) <= VOLUME_PERIODS or not (usual := read.iloc[-1 - VOLUME_PERIODS : -1].median()):
+    counted = volume(observed)
+    if len(counted) <= VOLUME_PERIODS or not (usual := counted.iloc[-1 - VOLUME_PERIODS : -1].median()):
         return
-    change = float(read.iloc[-1] / usual)
+    change = float(counted.iloc[-1] / usual)
     fits = 1 / most <= change <= most
     yield Finding(
         rule="volume", level="ok" if fits else "broken",
-        text=f"{name}: {change:.2f} times the usual volume in the {contract.problem.period} of {read.index[-1]:%Y-%m-%d}",
+        text=f"{name}: {change:.2f} times the usual volume in the {contract.problem.period} of {counted.index[-1]:%Y-%m-%d}",
         allowed=f"{1 / most:.2f} to {most:g} times the median of the {VOLUME_PERIODS} before",
         next_step="look at what the source delivered; if it is right, raise quality.max_volume_change",
     )  # fmt: skip

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from include.kreislauf.collection.counts import ACCOUNT, FACT
+from include.kreislauf.collection.coverage import REJECTED
 from include.kreislauf.collection.emerging import Proposal
-from include.kreislauf.collection.panel import Observed
+from include.kreislauf.collection.panel import Observed, volume
 from include.kreislauf.collection.quality import Finding
 from include.kreislauf.handovers import Handover
 from include.kreislauf.requirements.catalogue import Technology
@@ -21,6 +22,11 @@ from include.kreislauf.requirements.sources import Counted, Source
 
 PICTURE = "data_sheet.png"
 SHOWN_GAPS = 12
+_GAPS = {
+    "outage": "taken as missing and not as zero", "absent": "taken as missing and not as zero",
+    "rejected": "damaged, and looked for again", "unread": "nothing is known of them at this time",
+}  # fmt: skip
+"""States of units that are not there, and what they mean."""
 _MARKS = {"ok": "✓", "warning": "!", "broken": "✗"}
 
 
@@ -34,6 +40,8 @@ class Contents:
     proposals: Sequence[Proposal]
     taken: Sequence[Proposal]
     adopted: Sequence[Technology]
+    places: Sequence[str] = ()
+    """What stood for ``{data}``, and where servers were asked instead of their own addresses."""
 
 
 def data_sheet(contents: Contents, contract: Contract, handover: Handover) -> str:
@@ -48,7 +56,8 @@ def data_sheet(contents: Contents, contract: Contract, handover: Handover) -> st
         f"contract `{handover.contract_hash[:12]}`, code `{handover.code_version}`.",
         f"{summary['rows']} rows of {summary['entities']} entities, {contract.problem.period}s {summary['first_period']}\n"
         f"to {summary['last_period']}.",
-        "## Sources\n\n" + "\n".join(_origin(source, handover) for source in contract.sources),
+        "## Sources\n\n"
+        + "\n".join([*(_origin(source, handover) for source in contract.sources), *contents.places]),
         *(_account(one) for one in contents.observed),
         "## What the rules found\n\n" + "\n".join(_finding(one) for one in contents.findings),
         *([_emerging(contents)] if contents.observed else []),
@@ -91,15 +100,22 @@ def _account(observed: Observed) -> str:
 
 
 def _gaps(observed: Observed) -> list[str]:
-    found = []
-    for state in ("outage", "absent"):
-        units = observed.coverage.of_state(state)
-        if units:
-            more = f" and {len(units) - SHOWN_GAPS} more" if len(units) > SHOWN_GAPS else ""
-            found.append(
-                f"- {state}, taken as missing and not as zero: {', '.join(units[:SHOWN_GAPS])}{more}"
-            )
-    return found
+    """Which units are not there, and why."""
+    units, found = observed.coverage.units, []
+    for state, meaning in _GAPS.items():
+        of_state = units[units["state"] == state]
+        shown = of_state.head(SHOWN_GAPS)
+        more = f" and {len(of_state) - len(shown)} more" if len(of_state) > len(shown) else ""
+        if state == "rejected":
+            reasons = shown["why"].str.removeprefix(REJECTED)
+            found += [
+                f"- rejected, {meaning}: {unit}: {why}"
+                for unit, why in zip(shown["unit"], reasons, strict=True)
+            ]
+            found += [f"- rejected:{more}"] if more else []
+        elif len(of_state):
+            found.append(f"- {state}, {meaning}: {', '.join(shown['unit'])}{more}")
+    return [*found, *([f"- {observed.later}"] if observed.later else [])]
 
 
 def _finding(finding: Finding) -> str:
@@ -140,8 +156,8 @@ def _column(name: str, values: pd.Series) -> str:
     return f"| {name} | {values.dtype} | {low} | {high} | {values.isna().mean():.1%} |"
 
 
-def draw(contents: Contents, contract: Contract, path: Path) -> None:
-    """One row per source: lines read per period, with gaps marked; technologies that have a value, per column."""
+def draw(contents: Contents, contract: Contract, path: Path, title: str) -> None:
+    """One row per source: what was counted per period, with gaps marked; technologies that have a value, per column."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -155,8 +171,9 @@ def draw(contents: Contents, contract: Contract, path: Path) -> None:
         squeeze=False,
         constrained_layout=True,
     )
-    for (volume, seen), observed in zip(axes, contents.observed, strict=True):
-        _draw_volume(volume, observed, contract)
+    figure.suptitle(title, fontsize=10)
+    for (counted, seen), observed in zip(axes, contents.observed, strict=True):
+        _draw_volume(counted, observed, contract)
         for column in observed.source.config.columns:
             values = contents.frame.groupby(time)[column].apply(lambda one: int((one > 0).sum()))
             seen.plot(values.index, values, marker=".", label=column)
@@ -169,21 +186,13 @@ def draw(contents: Contents, contract: Contract, path: Path) -> None:
 
 
 def _draw_volume(axis: Any, observed: Observed, contract: Contract) -> None:
-    """Bars of the lines read; a band where too little was there."""
-    rows = observed.account
-    read = rows[(rows["by"] == ACCOUNT) & (rows["measure"] == "read")]
-    by_unit = read.groupby("unit")["value"].sum()
-    units = observed.coverage.units.assign(lines=lambda frame: frame["unit"].map(by_unit).fillna(0))
-    per_period = units.groupby("period")["lines"].sum()
+    """Bars of what was counted; a band where too little was there."""
+    counted = volume(observed).reindex(observed.periods).fillna(0)
     width = pd.Timedelta(days=20 if contract.problem.period == "month" else 60)
-    whole = observed.coverage.periods.reindex(per_period.index) >= 1
-    axis.bar(
-        per_period.index, per_period, width=width, color=["#4c78a8" if one else "#f2a541" for one in whole]
-    )
+    whole = observed.coverage.periods.reindex(counted.index) >= 1
+    axis.bar(counted.index, counted, width=width, color=["#4c78a8" if one else "#f2a541" for one in whole])
     for period in observed.coverage.missing_periods(contract.quality.min_coverage):
         axis.axvspan(period - width / 2, period + width / 2, color="#e45756", alpha=0.35)
-    axis.set_title(
-        f"{observed.source.config.name}: lines read (amber: files missing; red: too few)",
-        fontsize=9,
-        loc="left",
-    )
+    measures = ", ".join(sorted({one.measure for one in observed.source.config.columns.values()}))
+    title = f"{observed.source.config.name}: {measures} per unit (amber: some missing; red: too few)"
+    axis.set_title(title.replace("_", " "), fontsize=9, loc="left")

@@ -85,6 +85,7 @@ class Reading:
     ignored: why -> how many: sound, but not counted (a bot's event, a deleted advertisement, a repeated id).
     quarantined: lines that could not be read; ``faults`` shows the first of them.
     missing: why the unit does not exist at its source (a file that was never made); then nothing was read.
+    observed_at: when it was counted, where the source itself says so (the day of a data dump); ``None``: now.
     facts: further numbers for the data sheet, such as ``language.from_event``.
     warnings: what changed in the format without breaking it.
     """
@@ -97,6 +98,7 @@ class Reading:
     quarantined: int = 0
     faults: list[Fault] = field(default_factory=list)
     missing: str = ""
+    observed_at: datetime | None = None
     facts: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
 

@@ -5,6 +5,7 @@ A version is one commit of the table ``raw``; it names the versions of all table
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -139,13 +140,15 @@ class Collection:
         found = []
         for name, source in self.gathering.sources.items():
             table = CountTable(self.tables, name)
-            if (version := table.version()) is None:
-                raise SourceError(
-                    "there is nothing to read at this time", where=name, next_step="check its field since"
-                )
+            version = table.version() or f"{table.name}@-"
             rows, units = table.rows(version, self.order.as_of), self.gathering.units(name)
-            period = self.contract.problem.period
-            found.append(observe(source, rows, units, self.order.as_of, period, version))
+            if not units:
+                raise SourceError(
+                    f"there is nothing to read before {self.order.as_of:%Y-%m-%d}", where=name,
+                    next_step="check the source's field since, and the time that was asked for",
+                )  # fmt: skip
+            seen = observe(source, rows, units, self.order.as_of, self.contract.problem.period, version)
+            found.append(replace(seen, later=observed_later(table.known(), seen, self.order.as_of)))
         return found
 
     def _taken_in(self, proposals: Sequence[Proposal]) -> list[Proposal]:
@@ -165,7 +168,7 @@ class Collection:
         crash_point("before the version")
         version = self.tables.write(RAW, frame, f"{order.key}|{order.attempt}", inputs)
         crash_point("after the version")
-        contents = Contents(frame, observed, found, proposals, self.taken, self.known_adopted)
+        contents = Contents(frame, observed, found, proposals, self.taken, self.known_adopted, self._places())
         summary = _summary(frame, contract) | {
             "findings": as_json(found),
             "proposals": [one.shown for one in proposals],
@@ -196,6 +199,13 @@ class Collection:
         assert isinstance(source, TableSource)  # noqa: S101 - the union holds no other
         return read_table(source, problem, self.settings.data, as_of, access=self.access)
 
+    def _places(self) -> list[str]:
+        """Where this installation reads from, where the contract leaves it open or the deployment says otherwise."""
+        used = any("{data}" in getattr(one, "url", "") for one in self.contract.sources)
+        places = [f"- `{{data}}` is `{self.settings.data}`"] if used else []
+        mirrors = json.loads(self.settings.mirrors or "{}")
+        return [*places, *(f"- `{base}` is asked for at `{mirror}`" for base, mirror in mirrors.items())]
+
     def _keep_sheet(self, contents: Contents, handover: Handover, document: str) -> None:
         """The sheet and its picture beside the artefacts, for people; made again when a step is repeated."""
         name = f"{handover.cycle_id}-{handover.attempt}"
@@ -203,7 +213,8 @@ class Collection:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "data_sheet.md").write_text(document, encoding="utf-8")
         if contents.observed:
-            draw(contents, self.contract, folder / PICTURE)
+            title = f"{self.contract.title}: {handover.output}, as of {handover.as_of:%Y-%m-%d}"
+            draw(contents, self.contract, folder / PICTURE, title)
 
     def _loop(self, error: SourceError) -> Loop:
         reason = Reason.COVERAGE_TOO_LOW if error.where == "quality" else Reason.SOURCE_FAILED
@@ -216,11 +227,24 @@ def collect_alone(
 ) -> StepResult:
     """A collection outside of any cycle, for a person at a shell; the result is recorded nowhere but in its tables."""
     order = WorkOrder(
-        use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%dt%H:%M:%S}", contract_hash=contract.hash, as_of=as_of,
+        use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%d}-{now:%Y%m%d%H%M%S}", contract_hash=contract.hash,
+        as_of=as_of,
         started_by=f"loop/{WIDENING[0]}" if widen else "command line",
     )  # fmt: skip
     Store(settings.store).upgrade()
     return collect(order, contract, settings, now=now)
+
+
+def observed_later(known: pd.DataFrame, seen: Observed, as_of: datetime) -> str:
+    """Of what is missing, how much was observed only after the time asked for."""
+    unread = set(seen.coverage.of_state("unread"))
+    late = known[known["unit"].isin(unread) & (known["observed_at"] > pd.Timestamp(as_of))]
+    if late.empty:
+        return ""
+    return (
+        f"{late['unit'].nunique()} of them were observed only on {late['observed_at'].min():%Y-%m-%d} or later, "
+        f"after {as_of:%Y-%m-%d}: nobody can know what was shown before"
+    )
 
 
 def read_sources(order: WorkOrder, contract: Contract, settings: Settings) -> pd.DataFrame:

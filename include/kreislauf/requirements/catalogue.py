@@ -32,7 +32,9 @@ class Technology(Section):
     name: TechnologyName
     kind: str = Field(min_length=1, max_length=32, description="Such as language, web, data.")
     languages: Texts = Field((), description="Languages as GitHub writes them, such as C++.")
-    repositories: Texts = Field((), description="owner/name; former names as well.")
+    repositories: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")], ...], Field(strict=False)
+    ] = Field((), description="owner/name; former names as well.")
     topics: Texts = Field((), description="GitHub topics.")
     tags: Texts = Field((), description="Stack Overflow tags.")
     terms: Annotated[tuple[Term, ...], Field(strict=False)] = ()

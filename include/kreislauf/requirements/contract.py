@@ -182,6 +182,11 @@ class Contract(Section):
                 f"source {counted[0]} counts technologies, but there is no catalogue",
                 allowed="a technologies.yaml beside the contract",
             )
+        if counted and self.emerging.min_sources > len(counted):
+            raise inconsistent(
+                f"emerging.min_sources is {self.emerging.min_sources}: nothing can be seen in so many sources",
+                allowed=f"1 to {len(counted)}, the number of counted sources",
+            )
         return self
 
     @field_validator("business_metrics")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
@@ -25,6 +26,14 @@ def _day(value: Any) -> Any:
     return value
 
 
+def _only_data(value: str) -> str:
+    """``{data}`` is all that can be filled in: anything else in braces is a slip."""
+    if unknown := re.findall(r"{[^}]*}?|}", value.replace("{data}", "")):
+        raise inconsistent(f"{unknown[0]} is not filled in", allowed="{data}")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_only_data)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "pattern": _DAY})]
 
 
@@ -53,7 +62,7 @@ class TableSource(Rows):
     """Rows from a CSV or Parquet file or a Delta table, on a disk or in an object store."""
 
     kind: Literal["table"]
-    url: str = Field(
+    url: Url = Field(
         min_length=1, description="File path or URL; {data} stands for the installation's data URL."
     )
 
@@ -80,7 +89,12 @@ class CountColumn(Section):
 
 
 class Counted(Section):
-    """Base of the sources that are counted per technology and period."""
+    """Base of the sources that are counted per technology and period.
+
+    ``GIVES`` says what a kind counts: by which names of a technology -> the measures.
+    """
+
+    GIVES: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     name: Name
     since: Day = Field(description="First day that is collected.")
@@ -96,15 +110,32 @@ class Counted(Section):
     )
     columns: dict[ColumnName, CountColumn] = Field(min_length=1)
 
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_given(cls, columns: dict[str, CountColumn]) -> dict[str, CountColumn]:
+        for name, column in columns.items():
+            if column.measure not in cls.GIVES.get(column.by, ()):
+                given = "; ".join(f"{', '.join(measures)} by {by}" for by, measures in cls.GIVES.items())
+                raise inconsistent(
+                    f"column {name}: there are no {column.measure} by {column.by}", allowed=given
+                )
+        return columns
+
 
 class GithubEventsSource(Counted):
     """GH Archive: one gzip file of JSON lines per hour, by base URL, folder or object store."""
+
+    GIVES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "language": ("pull_requests", "pushes", "stars", "issues", "forks"),
+        "repository": ("pull_requests", "pushes", "stars", "issues", "forks"),
+        "topic": ("pull_requests",),
+    }
 
     kind: Literal["github_events"]
     available_after_hours: int = Field(
         2, ge=0, le=24 * 365, description="Hours from the end of a file to its data."
     )
-    url: str = Field(
+    url: Url = Field(
         "https://data.gharchive.org", description="Where {year}-{month}-{day}-{hour}.json.gz lie."
     )
     days: tuple[Annotated[int, Field(ge=1, le=31)], ...] = Field(
@@ -124,8 +155,10 @@ class GithubEventsSource(Counted):
 class StackOverflowSource(Counted):
     """Questions per tag, from the Stack Exchange API or from a data dump."""
 
+    GIVES: ClassVar[Mapping[str, tuple[str, ...]]] = {"tag": ("questions",)}
+
     kind: Literal["stackoverflow"]
-    url: str = Field(
+    url: Url = Field(
         "https://api.stackexchange.com/2.3",
         description="The API's base URL; or the folder or URL of a dump (Posts.xml, .gz allowed), {data} allowed.",
     )
@@ -139,9 +172,11 @@ class StackOverflowSource(Counted):
 class JobAdsSource(Counted):
     """Job advertisements and the technologies that they name."""
 
+    GIVES: ClassVar[Mapping[str, tuple[str, ...]]] = {"term": ("ads",)}
+
     kind: Literal["job_ads"]
     provider: Literal["hacker_news", "arbeitsagentur", "adzuna"] = "hacker_news"
-    url: str = Field(
+    url: Url = Field(
         "", description="Base URL of the API, or folder of recorded threads; empty: the provider's."
     )
     country: str = Field("gb", pattern=r"^[a-z]{2}$", description="Adzuna's market.")

@@ -15,7 +15,6 @@ from typing import Any
 
 from include.kreislauf.collection.access_answer import NotThere
 from include.kreislauf.collection.github.counting import Hour
-from include.kreislauf.collection.github.events import MEASURES
 from include.kreislauf.collection.github.repositories import (
     Known,
     Memory,
@@ -26,14 +25,11 @@ from include.kreislauf.collection.github.repositories import (
 from include.kreislauf.collection.github.tally import Asked
 from include.kreislauf.collection.gzip_lines import blocks
 from include.kreislauf.collection.source import CountedSource, Reading, Unit
-from include.kreislauf.errors import SourceError
 from include.kreislauf.periods import Period
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.sources import GithubEventsSource
 
 HOUR = timedelta(hours=1)
-GIVEN = {"language": MEASURES, "repository": MEASURES, "topic": ("pull_requests",)}
-"""Kind of subject -> measures that can be counted by it: only pull requests name their repository's topics."""
 _FIELDS = {"language": "languages", "repository": "repositories", "topic": "topics"}
 
 
@@ -62,13 +58,6 @@ class GithubEvents(CountedSource[GithubEventsSource]):
         repositories: Repositories | None = None,
     ) -> None:
         super().__init__(config, technologies, period=period, access=access, max_bad_lines=max_bad_lines)
-        for name, column in config.columns.items():
-            if column.measure not in GIVEN.get(column.by, ()):
-                raise SourceError(
-                    f"column {name}: events give no {column.measure} by {column.by}", where=config.name,
-                    allowed="; ".join(f"by {by}: {', '.join(measures)}" for by, measures in GIVEN.items()),
-                    next_step="correct the column in the contract",
-                )  # fmt: skip
         self._repositories = repositories
         self._api = RepositoryApi(access, config.api, config.look_ups)
 
@@ -140,7 +129,10 @@ class GithubEvents(CountedSource[GithubEventsSource]):
 
     def _asked(self) -> Asked:
         """What is counted: what the contract's columns need, and what shows emerging technologies."""
-        asked = {by: {one.measure for one in self.config.columns.values() if one.by == by} for by in GIVEN}
+        asked = {
+            by: {one.measure for one in self.config.columns.values() if one.by == by}
+            for by in self.config.GIVES
+        }
         return Asked(
             by_language=frozenset(asked["language"] | {"pull_requests"}),
             by_repository=frozenset(asked["repository"] | {"stars"}),

@@ -96,7 +96,7 @@ class JobAds(CountedSource[JobAdsSource]):
     def revision(self) -> str:
         """Fingerprint of all that decides what is counted of a text."""
         terms = sorted((one.name, term.model_dump_json()) for one in self._catalogue for term in one.terms)
-        asked = (RULES, terms, self.config.keep_terms_from)
+        asked = (RULES, terms, self.config.keep_terms_from, self.config.url or ALGOLIA)
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
 
     def _read_thread(self, unit: Unit) -> Reading:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
@@ -47,10 +48,13 @@ class StackOverflow(CountedSource[StackOverflowSource]):
         windows = _windows(start, end, self.config.window if totals else "month")
         if not totals:
             weight = DUMP_WEIGHT if self.config.read == "dump" else MONTH_WEIGHT
-            return [Unit(id=name, start=begin, end=close, weight=weight) for name, begin, close in windows]
+            return [
+                Unit(id=name, start=begin, end=close, weight=weight, revision=self._revision)
+                for name, begin, close in windows
+            ]
         requests = [
             Unit(
-                id=f"{name}/{tag}", start=begin, end=close, weight=REQUEST_WEIGHT,
+                id=f"{name}/{tag}", start=begin, end=close, weight=REQUEST_WEIGHT, revision=self._revision,
                 total="" if tag == ALL else f"{name}/{ALL}",
             )
             for name, begin, close in windows
@@ -81,13 +85,19 @@ class StackOverflow(CountedSource[StackOverflowSource]):
         if self.config.read == "dump":
             return [
                 *notes,
-                "From a data dump, all counts are as of the day on which it was made: settled ones.",
+                "From a data dump, all counts are settled ones, observed on the day of its last post.",
             ]
         if requests := facts["requests"]:
             notes.append(
                 f"{requests} requests; Stack Exchange answers 10,000 a day with a key, and 300 without."
             )
         return notes
+
+    @cached_property
+    def _revision(self) -> str:
+        """Changes where other questions are counted."""
+        asked = (self.config.url, self.config.site, self.config.read)
+        return sha256(repr(asked).encode()).hexdigest()[:12]
 
     @cached_property
     def _tags(self) -> list[str]:

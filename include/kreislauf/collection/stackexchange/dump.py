@@ -88,6 +88,7 @@ class Posts:
         reading.counts = [Count("tag", tag, "questions", number) for tag, number in month.tags.items()]
         reading.counts.append(Count(TOTAL, "", "questions", month.questions))
         reading.warnings = list(self.warnings)
+        reading.observed_at = datetime.fromisoformat(f"{self.last}+00:00")
         return reading
 
 
