@@ -129,7 +129,9 @@ def _add_source(options: argparse.Namespace) -> int:
 
     for path in add_source(ROOT, options.name):
         print(path.relative_to(ROOT))
-    print("next: write its reading, then: make schema && make test ARGS=tests/collection/sources")
+    print(
+        'next: write its reading, then: make schema && make test ARGS="tests/collection/sources tests/requirements"'
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from include.kreislauf.collection.access_secrets import is_key
 from include.kreislauf.collection.access_wire import DEADLINE, CheckedBackend, Deadline
 from include.kreislauf.errors import SourceError
 
+log = logging.getLogger(__name__)
+
+TOLD_FROM_SECONDS = 2.0
 MISSING = (404, 410)
 REDIRECTS = (301, 302, 303, 307, 308)
 BUSY = (408, 429)
@@ -123,6 +127,7 @@ class Network:
         retrying = Retrying(
             retry=retry_if_exception_type(Again), wait=_wait, sleep=deadline.pause, reraise=True,
             stop=lambda state: state.upcoming_sleep >= deadline.left(),
+            before_sleep=lambda state: self._tell(state, where),
         )  # fmt: skip
         try:
             return retrying(self._attempt, ask, body)
@@ -130,10 +135,17 @@ class Network:
             raise SourceError(
                 f"{self._hide(error.what)}; given up after {retrying.statistics['attempt_number']} attempts",
                 where=where, allowed=f"{self._rules.deadline:g} s for a request (KREISLAUF_REQUEST_DEADLINE)",
-                next_step="try again later", transient=True,
+                next_step="try again later; if it lasts, check the network, the name, and KREISLAUF_MIRRORS",
+                transient=True,
             ) from None  # fmt: skip
         finally:
             DEADLINE.reset(token)
+
+    def _tell(self, state: RetryCallState, where: str) -> None:
+        """A line for who waits, once it takes longer than a moment."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Again) and state.upcoming_sleep >= TOLD_FROM_SECONDS:
+            log.warning("%s: %s; asked again in %.0f s", where, self._hide(error.what), state.upcoming_sleep)
 
     def _attempt(self, ask: Ask, body: BinaryIO) -> Answer:
         url = ask.url
