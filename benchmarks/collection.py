@@ -160,7 +160,7 @@ def machine(files: Sequence[Path]) -> dict[str, Any]:
     """Where, when and with what it was measured."""
     cpus = [line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines()
             if line.startswith("model name")]  # fmt: skip
-    packages = ("isal", "msgspec", *PEERS)
+    packages = ("isal", "pysimdjson", "msgspec", *PEERS)
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": {"cpu": cpus[0] if cpus else platform.machine(), "cpus": os.cpu_count(),

@@ -15,10 +15,8 @@ from isal import isal_zlib
 from include.kreislauf.collection.gzip_lines import (
     BLOCK_BYTES,
     DEFAULT_LIMITS,
-    UTF8_BYTES,
     Limits,
     blocks,
-    is_utf8,
     lines_of,
 )
 from include.kreislauf.errors import SourceError
@@ -139,27 +137,6 @@ def test_a_disk_that_fails_may_be_asked_again():
     with pytest.raises(SourceError, match="Input/output error") as caught:
         list(blocks(Broken(), "disk"))
     assert caught.value.transient
-
-
-@given(st.integers(0, 3 * UTF8_BYTES), st.text(max_size=8), st.binary(max_size=5))
-def test_utf8_is_what_python_decodes(offset: int, text: str, tail: bytes):
-    content = b"a" * offset + text.encode("utf-8", "surrogatepass") + tail + b"b" * (offset % 7)
-    try:
-        content.decode()
-        sound = True
-    except UnicodeDecodeError:
-        sound = False
-    assert is_utf8(memoryview(bytearray(content))) == sound
-
-
-@pytest.mark.parametrize("letter", ["é", "€", "🚀"])
-def test_letters_may_lie_on_the_border_of_two_pieces(letter: str):
-    for before in range(UTF8_BYTES - 4, UTF8_BYTES + 1):
-        sound = ("a" * before + letter * 3).encode()
-        assert is_utf8(memoryview(sound))
-        cuts = {before + number * len(letter.encode()) for number in range(4)}
-        for end in set(range(before, len(sound))) - cuts:
-            assert not is_utf8(memoryview(sound[:end])), (before, end)
 
 
 def test_line_numbers_can_be_told_from_the_order_of_the_lines():

@@ -9,7 +9,6 @@ Source: RFC 1952 (a file is one or more members; each ends with CRC-32 and lengt
 from __future__ import annotations
 
 import io
-from codecs import utf_8_decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from gzip import BadGzipFile
@@ -22,8 +21,6 @@ from include.kreislauf.errors import SourceError
 BLOCK_BYTES = 512 * 1024
 """Stays in the second-level cache of most machines; larger is not faster."""
 COMPRESSED_BYTES = 128 * 1024
-UTF8_BYTES = 4096
-"""Text is checked in pieces: most are ASCII only, which is found at the speed of memory."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +89,6 @@ def lines_of(block: memoryview) -> Iterator[memoryview]:
             stop = end
         yield block[start:stop]
         start = stop + 1
-
-
-def is_utf8(block: memoryview) -> bool:
-    """Whether a block is UTF-8, as JSON has to be (RFC 8259, section 8.1)."""
-    start, end = 0, len(block)
-    try:
-        while start < end:
-            # The piece's end may cut a letter in two: its first half is left to the next piece.
-            piece = block[start : start + UTF8_BYTES]
-            start += utf_8_decode(piece, None, start + UTF8_BYTES >= end)[1]
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class _Measured(io.RawIOBase):

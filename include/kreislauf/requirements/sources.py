@@ -146,7 +146,7 @@ class GithubEventsSource(Counted):
     )
     api: str = Field("https://api.github.com", description="Where a repository's language is asked for.")
     revision: int = Field(1, ge=1, description="Raise it to have all files read anew.")
-    look_ups: int = Field(0, ge=0, le=100_000, description="Repositories that one collection may ask for.")
+    look_ups: int = Field(0, ge=0, le=100_000, description="Repositories that one task may ask for.")
     keep_repositories_from: int = Field(
         3, ge=1, description="Stars in one file from which a repository outside the catalogue is kept."
     )

@@ -6,18 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
 
-from include.kreislauf.collection.github.events import (
-    Actor,
-    BaseRepository,
-    Event,
-    Payload,
-    Repo,
-    Unusable,
-    decode_block,
-    decode_line,
-    is_bot,
-)
+from include.kreislauf.collection.github.events import BlockDecoder, Event, Unusable, decode_line, is_bot
 from tests.collection.github.lines import event, pull_request, timeline
 
 
@@ -31,22 +24,17 @@ def test_bots_say_that_they_are(login: str, bot: bool):
 
 def test_the_format_since_2015():
     found = decoded(pull_request("acme/site", "C++", ["cms"]))
-    assert (found.type, found.repo.name, found.actor) == ("PullRequestEvent", "acme/site", Actor("ann"))
-    assert found.base == BaseRepository("C++", ["cms"])
+    assert (found.type, found.repo, found.login) == ("PullRequestEvent", "acme/site", "ann")
+    assert (found.language, found.topics) == ("C++", ["cms"])
     assert isinstance(found.id, int)
 
 
 def test_the_format_until_2014_becomes_the_one_since():
     watched = timeline("WatchEvent", "acme/site", "Ruby", "ann", action="started")
     found = decode_line(json.dumps(watched).encode())
-    assert (found.repo.name, found.actor, found.id, found.language) == (
-        "acme/site",
-        Actor("ann"),
-        None,
-        "Ruby",
-    )
+    assert (found.repo, found.login, found.id, found.language) == ("acme/site", "ann", None, "Ruby")
     assert decode_line(json.dumps(timeline("PushEvent", language=None)).encode()).language is None
-    assert decode_block(memoryview(json.dumps(watched).encode())) is None
+    assert BlockDecoder()(memoryview(json.dumps(watched).encode())) is None
 
 
 def test_a_pull_request_until_2014_knows_its_base_better():
@@ -59,18 +47,18 @@ def test_a_pull_request_until_2014_knows_its_base_better():
 
 
 def test_the_format_since_2025_does_not_say_the_language():
-    unsaid = decoded(pull_request()).base
-    none = decoded(pull_request(language=None)).base
-    assert unsaid is not None
-    assert none is not None
-    assert (unsaid == none, none.language) == (False, None)
+    assert decoded(pull_request()).language is UNSET
+    assert decoded(pull_request(language=None)).language is None
 
 
 def test_an_event_that_is_not_counted_may_have_any_payload():
     for odd in ({"payload": "none"}, {"payload": [1]}, {"repository": []}, {"actor": 7}):
         line = json.dumps(event("GistEvent") | odd).encode()
-        assert decode_line(line).type == "GistEvent"
-        assert decode_block(memoryview(line)) is None or "repository" in odd
+        assert (
+            BlockDecoder()(memoryview(line))
+            == [decode_line(line)]
+            == [Event(int(json.loads(line)["id"]), "GistEvent")]
+        )
 
 
 @pytest.mark.parametrize(("line", "said"), [
@@ -82,7 +70,7 @@ def test_an_event_that_is_not_counted_may_have_any_payload():
 def test_a_line_that_is_no_event_says_why(line: str, said: str):
     with pytest.raises(Unusable, match=said):
         decode_line(line.encode())
-    assert not decode_block(memoryview(line.encode()))
+    assert not BlockDecoder()(memoryview(line.encode()))
 
 
 OBJECT = (
@@ -94,10 +82,7 @@ OBJECT = (
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_a_block_of_lines_is_as_many_events(number: int, ended: bytes):
     block = b"\n".join([OBJECT] * number) + ended
-    assert (
-        decode_block(memoryview(bytearray(block)))
-        == [Event(1, "GistEvent", Actor("ann"), Repo("a/b"), Payload())] * number
-    )
+    assert BlockDecoder()(memoryview(bytearray(block))) == [Event(1, "GistEvent")] * number
 
 
 @pytest.mark.parametrize("block", [
@@ -105,15 +90,34 @@ def test_a_block_of_lines_is_as_many_events(number: int, ended: bytes):
     OBJECT.replace(b", ", b",\n"), OBJECT * 2 + b"\n" + OBJECT.replace(b", ", b",\n"),
     OBJECT * 2 + b"\n" + OBJECT.replace(b": {", b":\n{"), OBJECT * 2 + b"\n" + OBJECT.replace(b"}, ", b"}\n, "), OBJECT * 2 + b"\n\n" + OBJECT,
     OBJECT + b"\n" + OBJECT[:-1],
-    OBJECT[:-1] + b', "x": "\xff"}', OBJECT + b"\r\n" + OBJECT,
+    OBJECT[:-1] + b', "x": "\xff"}',
 ])  # fmt: skip
 def test_a_block_that_is_not_one_event_per_line_is_looked_at_line_by_line(block: bytes):
-    assert decode_block(memoryview(block)) is None
+    assert BlockDecoder()(memoryview(block)) is None
+
+
+PLAIN = st.binary(max_size=6).map(
+    lambda text: bytes(byte for byte in text if byte >= 0x20 and byte not in b'"\\\\')
+)
+
+
+@given(st.integers(0, 200), st.text("é€🚀", max_size=8), PLAIN)
+def test_law_both_ways_take_what_is_utf8_and_nothing_else(before: int, text: str, tail: bytes):
+    content = b"a" * before + text.encode() + tail
+    line = b'{"type": "GistEvent", "id": "1", "x": "' + content + b'"}'
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        assert BlockDecoder()(memoryview(line)) is None
+        with pytest.raises(Unusable, match="not UTF-8"):
+            decode_line(line)
+    else:
+        assert BlockDecoder()(memoryview(line)) == [decode_line(line)] == [Event(1, "GistEvent")]
 
 
 def decoded(one: dict[str, Any]) -> Event:
     """An event, by both ways, with its keys in either order."""
     lines = [json.dumps(one, sort_keys=order).encode() for order in (False, True)]
-    (found,) = decode_block(memoryview(lines[0])) or []
+    (found,) = BlockDecoder()(memoryview(lines[0])) or []
     assert [decode_line(line) for line in lines] == [found, found]
     return found

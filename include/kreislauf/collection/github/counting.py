@@ -11,10 +11,10 @@ from include.kreislauf.collection.github.drift import new_keys
 from include.kreislauf.collection.github.events import (
     BOT_ENDINGS,
     COUNTED,
+    BlockDecoder,
     Event,
     Language,
     Unusable,
-    decode_block,
     decode_line,
 )
 from include.kreislauf.collection.github.tally import Asked, Tallies, Tally
@@ -51,7 +51,7 @@ class Hour:
 
     def read(self, blocks: Iterable[memoryview]) -> None:
         """Count every line: a block at once where all of its lines are sound and since 2015, else line by line."""
-        number = 0
+        number, decode_block = 0, BlockDecoder()
         for block in blocks:
             if not number:
                 self.reading.warnings += new_keys(lines_of(block))
@@ -108,20 +108,20 @@ class Hour:
                 self._count_type(tally, new)
 
     def _count_type(self, tally: Tally, events: list[Event]) -> None:
-        people = [event for event in events if not event.actor.login.endswith(BOT_ENDINGS)]
+        people = [event for event in events if not event.login.endswith(BOT_ENDINGS)]
         self.reading.ignored["bot"] += len(events) - len(people)
         if tally.action:
-            others = [event for event in people if event.payload.action != tally.action]
-            people = [event for event in people if event.payload.action == tally.action]
+            others = [event for event in people if event.action != tally.action]
+            people = [event for event in people if event.action == tally.action]
             self.reading.ignored["action"] += len(others)
             for event in others:
                 self._language(event)
         tally.total += len(people)
         if tally.by_repository:
-            tally.repositories.update([event.repo.name for event in people])
+            tally.repositories.update([event.repo for event in people])
         if tally.by_topic:
             for event in people:
-                tally.topics.update(event.topics)
+                tally.topics.update(set(event.topics or ()))
         if tally.by_language:
             for event in people:
                 self._attribute(tally, event)
@@ -130,7 +130,7 @@ class Hour:
         """Count an event under the language of its repository."""
         language = self._language(event)
         if language is UNSET:
-            tally.unresolved[event.repo.name] += 1
+            tally.unresolved[event.repo] += 1
         elif language:
             tally.languages[language] += 1
         else:
@@ -139,5 +139,5 @@ class Hour:
     def _language(self, event: Event) -> Language:
         """The language that an event says its repository has: remembered for events that do not."""
         if (language := event.language) is not UNSET:
-            self.learned[event.repo.name] = language
+            self.learned[event.repo] = language
         return language
