@@ -51,16 +51,18 @@ class Hour:
 
     def read(self, blocks: Iterable[memoryview]) -> None:
         """Count every line: a block at once where all of its lines are sound and since 2015, else line by line."""
-        number, decode_block = 0, BlockDecoder()
+        number, decode_block = 0, BlockDecoder(self._kinds_with_repo())
         for block in blocks:
             if not number:
                 self.reading.warnings += new_keys(lines_of(block))
-            events = decode_block(block)
-            if events is None:
+            found = decode_block(block)
+            if found is None:
                 number = self._read_lines(block, number)
                 continue
-            self._count(events)
-            number += len(events)
+            self._count(found.counted)
+            for kind, ids in found.others.items():
+                self.reading.ignored["duplicate"] += len(ids) - self._tallies[kind].add(ids)
+            number += len(found)
         self.reading.read = number
 
     def finish(self, languages: Mapping[str, str | None]) -> None:
@@ -80,6 +82,14 @@ class Hour:
             if tally.by_language:
                 reading.facts += tally.resolve(languages)
             reading.counts += tally.counts(self.asked)
+
+    def _kinds_with_repo(self) -> list[str]:
+        """Types of events of which it is asked where they happened; pull requests teach the repository's language."""
+        return [
+            kind
+            for kind, tally in self._tallies.items()
+            if tally.by_language or tally.by_repository or kind == "PullRequestEvent"
+        ]
 
     def _read_lines(self, block: memoryview, number: int) -> int:
         """Count a block line by line, after so many lines; returns how many there are now."""

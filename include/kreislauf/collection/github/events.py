@@ -12,6 +12,7 @@ https://github.blog/changelog/2025-08-08-upcoming-changes-to-github-events-api-p
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -144,56 +145,83 @@ _ODD = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 """What simdjson, and a value of another type, raise."""
 
 
+class Block(NamedTuple):
+    """Sound events of a block.
+
+    Parameters
+    ----------
+    counted: those of the counted types.
+    others: type -> ids of events of types that are not counted.
+    """
+
+    counted: list[Event]
+    others: dict[str, list[int]]
+
+    def __len__(self) -> int:
+        return len(self.counted) + sum(map(len, self.others.values()))
+
+
 class BlockDecoder:
     """The fast path: blocks of sound events in the format since 2015.
 
     simdjson checks each line as a whole (structure, numbers, UTF-8), and makes Python objects only of what is asked for.
+
+    Parameters
+    ----------
+    with_repo: counted types of which the repository is asked for; those of the others have none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, with_repo: Collection[str] = tuple(COUNTED)) -> None:
         self._parse = simdjson.Parser().parse
+        self._with_repo = frozenset(with_repo)
 
-    def __call__(self, block: memoryview) -> list[Event] | None:
+    def __call__(self, block: memoryview) -> Block | None:
         """The events of a block, one per line; nothing where some line has to be looked at by itself."""
-        parse, events = self._parse, list[Event]()
-        add = events.append
+        parse, with_repo, counted, others = (
+            self._parse,
+            self._with_repo,
+            list[Event](),
+            dict[str, list[int]](),
+        )
         line: Any = None
         try:
             for content in lines_of(block):
                 line = None  # the parser's memory is used again: nothing may refer to the line before
                 line = parse(content)
-                kind = line["type"]
-                counted = COUNTED.get(kind)
-                if counted is None:
-                    add(Event(int(line["id"]), str(kind)))
+                kind, number = line["type"], int(line["id"])
+                how = COUNTED.get(kind)
+                if how is None:
+                    if kind not in others:
+                        others[str(kind)] = []
+                    others[kind].append(number)
                     continue
-                login, name = line["actor"]["login"], line["repo"]["name"]
+                login, name = line["actor"]["login"], line["repo"]["name"] if kind in with_repo else ""
                 if type(login) is not str or type(name) is not str:
                     return None
-                if counted.action is None:
-                    add(Event(int(line["id"]), kind, login, name))
+                if how.action is None:
+                    counted.append(Event(number, kind, login, name))
                 else:
-                    add(_with_action(line, kind, login, name))
+                    counted.append(_with_action(line, number, kind, login, name))
         except _ODD:
             return None
         finally:
             line = None
-        return events
+        return Block(counted, others)
 
 
-def _with_action(line: Any, kind: str, login: str, name: str) -> Event:
+def _with_action(line: Any, number: int, kind: str, login: str, name: str) -> Event:
     """An event of a type that has actions; a pull request also says what its repository is written in."""
     action = line["payload"]["action"]
     if type(action) is not str:
         raise TypeError
     if kind != "PullRequestEvent":
-        return Event(int(line["id"]), kind, login, name, action)
+        return Event(number, kind, login, name, action)
     base = line.at_pointer("/payload/pull_request/base/repo")
     language, topics = base.get("language", UNSET), base.get("topics")
     if not isinstance(language, str | None | UnsetType):
         raise TypeError
     return Event(
-        int(line["id"]), kind, login, name, action, language, topics.as_list() if topics is not None else None
+        number, kind, login, name, action, language, topics.as_list() if topics is not None else None
     )
 
 

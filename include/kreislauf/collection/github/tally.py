@@ -76,6 +76,12 @@ class Tally:
         """Sound events of this type, each once, whether they count or not."""
         return len(self.ids) + self.without_id
 
+    def add(self, ids: list[int]) -> int:
+        """Take events that are only told apart; returns how many were not seen before."""
+        before = len(self.ids)
+        self.ids.update(ids)
+        return len(self.ids) - before
+
     def new(self, events: list[Event]) -> list[Event]:
         """Those events of this type that were not seen before; from now on they were."""
         ids = [event.id for event in events]
