@@ -167,8 +167,10 @@ def test_what_nobody_observed_at_the_time_cannot_be_known(world: RadarWorld) -> 
     )
 
 
-def test_a_time_before_the_sources_begin_is_told(world: RadarWorld) -> None:
-    finish(world)
+@pytest.mark.parametrize("collected_before", [False, True])
+def test_a_time_before_the_sources_begin_is_told(world: RadarWorld, collected_before: bool) -> None:
+    if collected_before:
+        finish(world)
     early = world.order(world.order().as_of.replace(year=2010))
     result = Collection(early, world.contract, world.settings).finish()
     assert isinstance(result.message, Loop)

@@ -23,6 +23,7 @@ from include.kreislauf.collection.panel import Observed, counted_panel, join, ob
 from include.kreislauf.collection.quality import as_json, findings
 from include.kreislauf.collection.registry import counted_sources
 from include.kreislauf.collection.sheet import PICTURE, Contents, data_sheet, draw
+from include.kreislauf.collection.source import CountedSource
 from include.kreislauf.collection.table import read_table
 from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
@@ -137,19 +138,19 @@ class Collection:
 
     def observed(self) -> list[Observed]:
         """What each counted source shows as of the order's time."""
-        found = []
-        for name, source in self.gathering.sources.items():
-            table = CountTable(self.tables, name)
-            version = table.version() or f"{table.name}@-"
-            rows, units = table.rows(version, self.order.as_of), self.gathering.units(name)
-            if not units:
-                raise SourceError(
-                    f"there is nothing to read before {self.order.as_of:%Y-%m-%d}", where=name,
-                    next_step="check the source's field since, and the time that was asked for",
-                )  # fmt: skip
-            seen = observe(source, rows, units, self.order.as_of, self.contract.problem.period, version)
-            found.append(replace(seen, later=observed_later(table.known(), seen, self.order.as_of)))
-        return found
+        return [self._observed(name, source) for name, source in self.gathering.sources.items()]
+
+    def _observed(self, name: str, source: CountedSource[Any]) -> Observed:
+        table, units = CountTable(self.tables, name), self.gathering.units(name)
+        version = table.version()
+        if not units or version is None:
+            raise SourceError(
+                f"there is nothing to read before {self.order.as_of:%Y-%m-%d}", where=name,
+                next_step="check the source's field since, and the time that was asked for",
+            )  # fmt: skip
+        rows = table.rows(version, self.order.as_of)
+        seen = observe(source, rows, units, self.order.as_of, self.contract.problem.period, version)
+        return replace(seen, later=observed_later(table.known(), seen, self.order.as_of))
 
     def _taken_in(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """The best proposals, where a loop asks for a wider collection and the contract allows it."""
