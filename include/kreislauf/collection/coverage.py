@@ -56,7 +56,10 @@ def coverage(expected: pd.DataFrame, rows: pd.DataFrame) -> Coverage:
     units["state"] = "there"
     units.loc[_outages(lines), "state"] = "outage"
     units.loc[lines.isna(), "state"] = "unread"
-    units["why"] = units["unit"].map(missing).where(lines.isna(), "").fillna("").astype("str")
+    reasons = {str(unit): str(why) for unit, why in missing.items()}
+    units["why"] = [
+        reasons.get(unit, "") if gone else "" for unit, gone in zip(units["unit"], lines.isna(), strict=True)
+    ]
     units.loc[units["why"] != "", "state"] = "absent"
     units.loc[units["why"].str.startswith(REJECTED), "state"] = "rejected"
     there = units["state"].eq("there").groupby(units["period"]).mean()
