@@ -29,9 +29,11 @@ def installation(
     def make(told: Callable[[Story], None] = tell) -> Settings:
         home = tmp_path_factory.mktemp("installation")
         source = contract_path(ROOT / "include" / "use_cases", NAME)
+        catalogue = source.with_name("technologies.yaml")
         for name in (NAME, "wrong_name"):
             (home / "use_cases" / name).mkdir(parents=True)
-            shutil.copy(source, home / "use_cases" / name)
+            for file in (source, catalogue):
+                shutil.copy(file, home / "use_cases" / name)
         settings = Settings(home=home, use_cases=home / "use_cases", store_url="")
         store = Store(settings.store)
         store.upgrade()
