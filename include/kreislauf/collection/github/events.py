@@ -40,7 +40,6 @@ COUNTED = {
     "IssuesEvent": Counted("issues", "opened"),
     "ForkEvent": Counted("forks", None),
 }
-MEASURES = tuple(counted.measure for counted in COUNTED.values())
 BOT_ENDINGS = ("[bot]", "-bot", "-Bot", "-BOT")
 """Of logins: GitHub's Apps (``dependabot[bot]``), and accounts that say that they are a machine's (``acme-bot``).
 
