@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
 
 from include.kreislauf.errors import SourceError
 
@@ -59,11 +59,6 @@ def shown(text: str) -> str:
 def is_key(parameter: str) -> bool:
     """Whether a parameter of a query is, by its name, a key."""
     return _KEYS.search(parameter) is not None
-
-
-def has_user(url: str) -> bool:
-    """Whether a URL carries a user name or password."""
-    return "@" in urlsplit(url).netloc
 
 
 def _content(path: Path, variable: str) -> str:

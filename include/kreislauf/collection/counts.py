@@ -44,9 +44,9 @@ class CountTable:
         """The newest version, if there is any; a table of many small files is put together first."""
         return self.tables.compact(self.name)
 
-    def known(self, version: str | None = None) -> pd.DataFrame:
+    def known(self) -> pd.DataFrame:
         """Every observation of a unit: columns unit, revision, observed_at, missing (bool)."""
-        snapshot = self._snapshot(version)
+        snapshot = self.tables.snapshot(self.name)
         if snapshot is None:
             return pd.DataFrame({name: [] for name in ("unit", "revision", "observed_at", "missing")})
         return _observations(snapshot)
@@ -67,7 +67,7 @@ class CountTable:
 
     def rows(self, version: str, as_of: datetime, by: Sequence[str] | None = None) -> pd.DataFrame:
         """Rows of a version that had been observed at a time, of some kinds of subject only where named."""
-        snapshot = self._snapshot(version)
+        snapshot = self.tables.snapshot(self.name, int(version.partition("@")[2]))
         if snapshot is None:
             return pd.DataFrame({name: [] for name in SCHEMA.names})
         where = pds.field("observed_at") <= pa.scalar(as_of, _TIME)
@@ -75,9 +75,6 @@ class CountTable:
             where &= pds.field("by").isin(list(by))
         found: pd.DataFrame = snapshot.rows(where).to_pandas()
         return found
-
-    def _snapshot(self, version: str | None) -> Snapshot | None:
-        return self.tables.snapshot(self.name, int(version.partition("@")[2]) if version else None)
 
 
 def observation_time(

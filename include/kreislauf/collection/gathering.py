@@ -113,9 +113,11 @@ class Gathering:
         SourceError: the source cannot be reached for now (``transient``), or gives nothing usable at all. What was
             read before stays.
         """
-        source, table = self.sources[chunk.source], self._table(chunk.source)
         asked = set(chunk.units)
-        units = [one for one in self.left(chunk.source) if one.id in asked]
+        self._read(chunk.source, [one for one in self.left(chunk.source) if one.id in asked])
+
+    def _read(self, name: str, units: Sequence[Unit]) -> None:
+        source, table = self.sources[name], self._table(name)
         gone = _missing(table)
         failed: list[str] = []
         done = 0
@@ -130,14 +132,14 @@ class Gathering:
                 if kept:
                     table.append(kept)
             done += len(some)
-            self._say(f"{chunk.source}: {done} of {len(units)} units read")
+            self._say(f"{name}: {done} of {len(units)} units read")
 
     def read_all(self) -> None:
         """Read everything that is left, one source after the other."""
         for name in self.sources:
             if left := self.left(name):
                 self._say(f"{name}: {len(left)} of {len(self.units(name))} units are still to be read")
-                self.read(Chunk(source=name, units=tuple(one.id for one in left)))
+                self._read(name, left)
         crash_point("all units were read")
 
     def _table(self, name: str) -> CountTable:
