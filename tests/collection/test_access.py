@@ -16,13 +16,7 @@ from include.kreislauf.collection.access import Access, AccessRules, NotThere
 from include.kreislauf.collection.access_secrets import shown
 from include.kreislauf.errors import SourceError
 from include.kreislauf.settings import ROOT, Settings
-from tests.collection.web import Web, reply, serving
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
+from tests.collection.web import Web, reply
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ NOW = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
 def other() -> Iterator[Web]:
     with serving() as server:
         yield server

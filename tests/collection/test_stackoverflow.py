@@ -19,7 +19,7 @@ from include.kreislauf.errors import SourceError
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.sources import CountColumn, StackOverflowSource
 from include.kreislauf.settings import ROOT
-from tests.collection.web import Request, Web, packed, serving
+from tests.collection.web import Request, Web, packed
 
 SHARED = ROOT.parent / "shared" / "data" / "raw" / "stackexchange"
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded data (../shared/data) are not here")
@@ -28,12 +28,6 @@ TECHNOLOGIES = (
     Technology(name="c#", kind="language", tags=("c#",)),
     Technology(name="untagged", kind="web"),
 )
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +12,11 @@ import pytest
 from include.kreislauf.collection.access import Access, AccessRules
 from include.kreislauf.collection.github.repositories import Known, Memory, RepositoryApi, resolve
 from include.kreislauf.errors import SourceError
-from tests.collection.web import Answering, Web, reply, serving
+from tests.collection.web import Answering, Web, reply
 
 AT = datetime(2026, 8, 12, 14, tzinfo=UTC)
 ANSWERED = "Wed, 12 Aug 2026 15:00:00 GMT"
 ANSWERED_AT = datetime(2026, 8, 12, 15, tzinfo=UTC)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
 
 
 def api(web: Web, most: int = 100) -> RepositoryApi:

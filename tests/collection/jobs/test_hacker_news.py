@@ -14,15 +14,9 @@ from include.kreislauf.collection.jobs.hacker_news import Algolia, Firebase
 from include.kreislauf.collection.jobs.threads import Threads
 from include.kreislauf.collection.source import Reading, Unit
 from include.kreislauf.errors import SourceError
-from tests.collection.web import Request, Web, reply, serving
+from tests.collection.web import Request, Web, reply
 
 FEBRUARY, MARCH = datetime(2015, 2, 1, tzinfo=UTC), datetime(2015, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

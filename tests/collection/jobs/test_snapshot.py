@@ -17,7 +17,7 @@ from include.kreislauf.errors import SourceError
 from include.kreislauf.requirements.catalogue import Technology, Term
 from include.kreislauf.requirements.sources import CountColumn, JobAdsSource
 from include.kreislauf.settings import ROOT
-from tests.collection.web import Request, Web, reply, serving
+from tests.collection.web import Request, Web, reply
 
 SHARED = ROOT.parent / "shared" / "data"
 JOBS = "/jobboerse/jobsuche-service/pc/v4/jobs"
@@ -31,12 +31,6 @@ TECHNOLOGIES = (
 )
 FOUND = {"": 900, "Python": 120, "CPython": 3, "Golang": 40, "Rails": 7, "deno": 2}
 IN_TIME = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,11 @@ from include.kreislauf.errors import SourceError
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.sources import CountColumn, GithubEventsSource
 from tests.collection.github.lines import event, packed, pull_request, sums, total
-from tests.collection.web import Web, reply, serving
+from tests.collection.web import Web, reply
 from tests.support.source_checks import TECHNOLOGIES, local_access
 
 SHARE = CountColumn(measure="pull_requests", by="language")
 NOON = datetime(2026, 8, 12, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
 
 
 def source(

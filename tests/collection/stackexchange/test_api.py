@@ -11,16 +11,10 @@ import pytest
 from include.kreislauf.collection.access import Access, AccessRules
 from include.kreislauf.collection.stackexchange.api import PAGE_SIZE, StackExchange
 from include.kreislauf.errors import SourceError
-from tests.collection.web import Request, Web, packed, reply, serving
+from tests.collection.web import Request, Web, packed, reply
 
 START, END = datetime(2016, 1, 1, tzinfo=UTC), datetime(2016, 4, 1, tzinfo=UTC)
 THROTTLE = {"error_id": 502, "error_name": "throttle_violation"}
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture
