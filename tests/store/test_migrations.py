@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,18 @@ def test_upgrading_twice_changes_nothing(bare_store: Store):
 
 def test_processes_that_upgrade_at_once_all_find_the_schema(bare_store: Store, process_race: ProcessRace):
     assert process_race(racers.upgrade, bare_store.url) == [HEAD] * process_race.size
+
+
+def test_the_first_connection_waits_for_a_process_that_makes_the_file(tmp_path: Path):
+    writer = sqlite3.connect(tmp_path / "new.db", isolation_level=None, check_same_thread=False)
+    writer.execute("CREATE TABLE early (row INTEGER)")
+    writer.execute("BEGIN IMMEDIATE")
+    ends = threading.Timer(0.3, lambda: writer.execute("COMMIT"))
+    ends.start()
+    with Store(f"sqlite:///{tmp_path}/new.db").read() as db:
+        assert db.scalar(text("PRAGMA journal_mode")) == "wal"
+    ends.join()
+    writer.close()
 
 
 def test_a_missing_schema_is_told_with_the_command_that_makes_it(bare_store: Store):

@@ -9,6 +9,7 @@ Functions of this package take a :class:`sqlalchemy.Connection`, so that a calle
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.schema import Table
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from include.kreislauf.errors import StoreError
 from include.kreislauf.settings import get_settings
@@ -155,8 +157,22 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _use_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+# While another process writes to a file that is not in WAL mode yet, this fails at once, whatever the busy time-out.
+@retry(
+    retry=retry_if_exception(_is_busy), stop=stop_after_delay(BUSY_TIMEOUT_SECONDS), wait=wait_random(0, 0.05),
+    reraise=True,
+)  # fmt: skip
+def _use_wal(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(db: Connection) -> None:
