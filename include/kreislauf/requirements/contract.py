@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.catalogue import Technology
+from include.kreislauf.requirements.science import Performance, Preparation, Training
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 from include.kreislauf.requirements.sources import Counted, Rows, Source
 
@@ -20,7 +21,7 @@ from include.kreislauf.requirements.sources import Counted, Rows, Source
 class Problem(Section):
     """What is predicted, for what, and how far ahead."""
 
-    kind: Literal["regression"] = Field(description="Kind of target.")
+    kind: Literal["regression", "classification"] = Field(description="Kind of target.")
     entity: ColumnName = Field(description="Column that names what a prediction is about.")
     time: ColumnName = Field(description="Column with the start of the period a row is about.")
     period: Literal["month", "quarter", "year"] = Field(description="Length of one period.")
@@ -69,33 +70,6 @@ class Emerging(Section):
         0, ge=0, le=100,
         description="How many a loop from monitoring or data science may take in without asking; 0: none.",
     )  # fmt: skip
-
-
-class Family(Section):
-    """A model family to try."""
-
-    family: str = Field(min_length=1, description="Registered name of a model family.")
-
-
-class Training(Section):
-    """Which candidates are trained, and how they are compared."""
-
-    candidates: tuple[Family, ...] = Field(min_length=1, strict=False)
-    held_out_periods: int = Field(
-        ge=4, le=200, description="Latest periods with known target, kept for the gate."
-    )
-    seed: int = 0
-
-
-class Performance(Section):
-    """The performance metric and what it must reach against the naive baseline."""
-
-    metric: Literal["mae"]
-    baseline: Literal["persistence"]
-    min_gain: float = Field(ge=0, le=1, description="Share by which the baseline's error must be undercut.")
-    champion_tolerance: float = Field(
-        0.02, ge=0, le=1, description="Share by which the champion may be missed."
-    )
 
 
 class PortfolioUplift(Section):
@@ -153,6 +127,7 @@ class Contract(Section):
     )
     emerging: Emerging = Emerging()
     quality: Quality = Quality()
+    preparation: Preparation = Preparation()
     training: Training
     performance: Performance
     business_metrics: tuple[BusinessMetric, ...] = Field(min_length=1, strict=False)

@@ -1,0 +1,163 @@
+"""The data scientist's part of a contract: how rows are cleaned, what is tried, and what a candidate must show."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
+
+Columns = Annotated[tuple[ColumnName, ...], Field(min_length=1, strict=False)]
+
+
+class DropMissing(Section):
+    """Leave out rows that lack a value in one of the columns."""
+
+    step: Literal["drop_missing"]
+    columns: Columns
+
+
+class FillValue(Section):
+    """Put a constant where a value is missing."""
+
+    step: Literal["fill_value"]
+    columns: Columns
+    value: float | int | str = Field(description="What stands for a missing value.")
+
+
+class FillPrevious(Section):
+    """Put the entity's last known value where one is missing; never a later one."""
+
+    step: Literal["fill_previous"]
+    columns: Columns
+    limit: int = Field(1, ge=1, le=100, description="So many periods in a row at most.")
+
+
+class Clip(Section):
+    """Pull numbers outside of bounds in to them."""
+
+    step: Literal["clip"]
+    columns: Columns
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _has_bounds(self) -> Clip:
+        if self.low is None and self.high is None:
+            raise inconsistent("clip has no bound", allowed="low, high, or both")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise inconsistent(f"low {self.low} is not below high {self.high}", allowed="low < high")
+        return self
+
+
+class OutOfRangeMissing(Section):
+    """Take numbers outside of bounds as missing; infinite ones always are."""
+
+    step: Literal["out_of_range_missing"]
+    columns: Columns
+    low: float | None = None
+    high: float | None = None
+
+
+class KeepLatest(Section):
+    """Of rows with the same entity and time, keep the last one."""
+
+    step: Literal["keep_latest"]
+
+
+CleaningStep = Annotated[
+    DropMissing | FillValue | FillPrevious | Clip | OutOfRangeMissing | KeepLatest,
+    Field(discriminator="step"),
+]
+
+
+class Preparation(Section):
+    """What is done to raw rows before features are built from them, and which features are left out."""
+
+    cleaning: tuple[CleaningStep, ...] = Field((), strict=False, description="Done in this order.")
+    exclude: tuple[ColumnName, ...] = Field((), strict=False, description="Features that no model sees.")
+    leak_checks: int = Field(
+        3, ge=0, le=20, description="Times at which features are built anew without the future, and compared."
+    )
+    leak_correlation: float = Field(
+        0.98, gt=0.5, le=1,
+        description="A feature whose rank correlation with the target reaches this is taken for a leak.",
+    )  # fmt: skip
+
+
+class Family(Section):
+    """A model family to try."""
+
+    family: str = Field(min_length=1, description="Registered name of a model family.")
+    space: dict[str, tuple[JsonValue, ...]] = Field(
+        default_factory=dict, strict=False,
+        description="Values to try by parameter, instead of the family's own.",
+    )  # fmt: skip
+
+
+class Training(Section):
+    """Which candidates are trained, how they are searched, and how they are compared."""
+
+    candidates: tuple[Family, ...] = Field(min_length=1, strict=False)
+    ensembles: tuple[Literal["mean", "stack"], ...] = Field(
+        ("mean",), strict=False, description="Made of the best configuration of each family."
+    )
+    configurations: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Configurations tried per family; doubled by each loop that asks for it.",
+    )
+    held_out_periods: int = Field(
+        ge=4, le=200, description="Latest periods with known target, kept for the gate."
+    )
+    search_periods: int = Field(
+        8, ge=1, le=200, description="Periods before those, on which configurations are compared."
+    )
+    folds: int = Field(5, ge=2, le=50, description="Folds of a use case without time.")
+    min_rows: int = Field(100, ge=2, description="Least rows to learn from before a period may be predicted.")
+    budget_seconds: float = Field(
+        900, gt=0, description="Wall clock of the search; what is not done by then is left out."
+    )
+    candidate_seconds: float = Field(
+        120, gt=0, description="A candidate that takes longer for one fit counts as failed."
+    )
+    seed: int = 0
+
+
+class Segment(Section):
+    """A part of the rows in which a candidate must not do badly, however good it is on average."""
+
+    by: str = Field(
+        min_length=1, description="A categorical feature, or entity_age (periods since its first row)."
+    )
+    max_loss: float = Field(
+        0.1, ge=0, description="Share by which the baseline's error may be exceeded in any one segment."
+    )
+    min_rows: int = Field(30, ge=1, description="Smaller segments are shown, but decide nothing.")
+    required: bool = Field(True, description="Whether a bad segment keeps a candidate from passing.")
+
+
+class Performance(Section):
+    """The performance metric and what it must reach against the naive baseline."""
+
+    metric: Literal["mae", "rmse", "log_loss", "brier"]
+    baseline: Literal["persistence", "momentum", "drift", "prior"]
+    min_gain: float = Field(ge=0, le=1, description="Share by which the baseline's error must be undercut.")
+    confidence: float = Field(
+        0.8, gt=0.5, lt=1, description="Confidence at which that must hold: one-sided, over whole periods."
+    )
+    champion_tolerance: float = Field(
+        0.02, ge=0, le=1, description="Share by which the champion may be missed."
+    )
+    too_good_to_be_true: float = Field(
+        0.8, gt=0, le=1, description="A gain above this stops the cycle and asks the data scientist."
+    )
+    interval: float = Field(
+        0.8, gt=0.5, lt=1, description="Share of outcomes that prediction intervals hold."
+    )
+    interval_tolerance: float = Field(
+        0.1, gt=0, lt=1, description="The measured share may differ from that by so much."
+    )
+    segments: tuple[Segment, ...] = Field((), strict=False)
