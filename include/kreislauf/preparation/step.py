@@ -1,71 +1,143 @@
-"""Prepare: build the features of a use case from a raw-data version, check them, keep them as a feature version."""
+"""Prepare: clean a raw-data version, build the features of a use case from it, check them, keep them as a version."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping
-from datetime import date
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from datetime import date, datetime
 
-import numpy as np
 import pandas as pd
-import pandera.pandas as pa
-from pandera.errors import SchemaErrors
 
 from include.kreislauf.errors import PreparationError
-from include.kreislauf.handovers import Edge, Evidence, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import Stage, StepResult, WorkOrder
+from include.kreislauf.preparation.cleaning import Cleaned, clean
+from include.kreislauf.preparation.document import Account, document, summary
+from include.kreislauf.preparation.exclusion import ContractFaultError, excluded_features
+from include.kreislauf.preparation.features import FEATURES, FeatureModule, columns_of, load_features
+from include.kreislauf.preparation.leaks import Leak, correlated_leaks, cuts, future_leaks
+from include.kreislauf.preparation.schemas import check_features, check_raw
+from include.kreislauf.preparation.ways_back import fault, leaking
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.tables import Tables
 
-FEATURES = "features"
-KEYS = ("entity", "period")
+__all__ = ["FEATURES", "FeatureModule", "check_features", "load_features", "prepare", "prepare_alone"]
 
-
-class FeatureModule(Protocol):
-    """What a use case's ``features.py`` offers."""
-
-    NUMERIC: tuple[str, ...]
-    CATEGORICAL: tuple[str, ...]
-
-    def build(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """Columns entity, period, NUMERIC, CATEGORICAL, level and target (empty where not known at ``as_of``)."""
-
-    def outcomes(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """Columns entity, period, outcome: what happened to every entity, those without features among them."""
+RAW = "raw"
 
 
 def prepare(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
-    """Discipline 3. A feature version, or the loop to data engineering when the raw data does not carry it."""
+    """Discipline 3. A feature version, or a loop: to data engineering when the raw data does not carry it, to data
+    science when features leak, to requirements when what the contract asks for cannot be had.
+
+    Raises
+    ------
+    PreparationError: there is no raw data yet, or the use case's ``features.py`` cannot be used.
+    """  # fmt: skip
     raw_version, reused = _raw_version(order, settings)
-    if reused:
-        summary = {"reused_from_attempt": order.attempt - 1}
-        again = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
-        return StepResult(
-            again.handover(
-                Stage.PREPARATION, code_version=settings.code, output=reused, summary=dict(summary)
-            )
-        )
-    tables = Tables(settings.tables, order.use_case)
-    module = load_features(settings.use_cases, order.use_case)
-    try:
-        frame = check_features(module.build(tables.read(raw_version), order.as_of.date()), module)
-    except PreparationError as error:
-        evidence = (Evidence(name="fault", value=None, note=error.text),)
-        loop = order.loop(
-            Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.QUALITY_TOO_LOW, error.text, evidence=evidence
-        )
-        return StepResult(loop)
-    version = tables.write(FEATURES, frame, f"{order.key}|{order.attempt}")
     order = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
-    handover = order.handover(
-        Stage.PREPARATION, code_version=settings.code, output=version, summary=_summary(frame, module)
+    if reused:
+        told = {"reused_from_attempt": order.attempt - 1}
+        return StepResult(
+            order.handover(Stage.PREPARATION, code_version=settings.code, output=reused, summary=dict(told))
+        )
+    module = load_features(settings.use_cases, order.use_case)
+    return _Preparation(order, contract, settings, module).result()
+
+
+def prepare_alone(
+    contract: Contract, settings: Settings, *, as_of: datetime, now: datetime, raw_version: str | None = None
+) -> StepResult:
+    """A preparation outside of any cycle, for a person at a shell; the result is recorded nowhere but in its table.
+
+    Parameters
+    ----------
+    raw_version: what to prepare; ``None``: what was handed over last, else the newest version of the table ``raw``.
+
+    Raises
+    ------
+    PreparationError: as :func:`prepare`.
+    """
+    Store(settings.store).upgrade()
+    newest = None if raw_version else Tables(settings.tables, contract.name).snapshot(RAW)
+    order = WorkOrder(
+        use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%d}-{now:%Y%m%d%H%M%S}", contract_hash=contract.hash,
+        as_of=as_of, started_by="command line",
+    )  # fmt: skip
+    with Store(settings.store).read() as db:
+        collected = messages.latest_handover(db, contract.name, Stage.COLLECTION)
+    known = raw_version or (collected.output if collected else "") or (newest.version if newest else "")
+    return prepare(
+        order.model_copy(update={"inputs": {Stage.COLLECTION: known} if known else {}}), contract, settings
     )
-    return StepResult(handover, document=_document(contract, handover.output, raw_version, handover.summary))
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    """One feature version in the making."""
+
+    order: WorkOrder
+    contract: Contract
+    settings: Settings
+    module: FeatureModule
+
+    def result(self) -> StepResult:
+        """The handover, or the loop."""
+        try:
+            raw, frame, account = self._features()
+        except PreparationError as error:
+            return fault(self.order, error)
+        if leaks := self._leaks(raw, frame, account):
+            return leaking(
+                self.order, leaks, [name for names in columns_of(frame, self.module) for name in names]
+            )
+        return self._version(frame, account)
+
+    def _features(self) -> tuple[pd.DataFrame, pd.DataFrame, Account]:
+        """Cleaned raw rows, checked features built from them, and what was done."""
+        excluded = excluded_features(self.order, self.contract, self.settings, self.module)
+        given = self._tables.read(self._raw_version)
+        raw, cleaning = self._clean(check_raw(given, self.contract))
+        built = self.module.build(raw.copy(), self._day)
+        frame = check_features(built.drop(columns=list(excluded), errors="ignore"), self.module, excluded)
+        days = cuts(raw, self._day, self.contract.problem, self.contract.preparation.leak_checks)
+        return raw, frame, Account(self._raw_version, len(given), cleaning, excluded, days)
+
+    def _clean(self, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Cleaned]]:
+        try:
+            return clean(raw, self.contract)
+        except PreparationError as error:
+            raise ContractFaultError(
+                error.what, where=error.where, allowed=error.allowed, next_step=error.next_step
+            ) from error
+
+    def _leaks(self, raw: pd.DataFrame, frame: pd.DataFrame, account: Account) -> list[Leak]:
+        asked, problem = self.contract.preparation, self.contract.problem
+        future = future_leaks(self.module, raw, self._day, problem, asked.leak_checks)
+        correlated = correlated_leaks(frame, self.module, asked.leak_correlation)
+        return [one for one in (*future, *correlated) if one.feature not in account.excluded]
+
+    def _version(self, frame: pd.DataFrame, account: Account) -> StepResult:
+        order, inputs = self.order, {RAW: self._raw_version}
+        version = self._tables.write(FEATURES, frame, f"{order.key}|{order.attempt}", inputs)
+        told = summary(frame, self.module, account)
+        handover = order.handover(
+            Stage.PREPARATION, code_version=self.settings.code, output=version, summary=told
+        )
+        return StepResult(handover, document(self.contract, version, frame, self.module, account))
+
+    @property
+    def _raw_version(self) -> str:
+        return self.order.inputs[Stage.COLLECTION]
+
+    @property
+    def _day(self) -> date:
+        return self.order.as_of.date()
+
+    @property
+    def _tables(self) -> Tables:
+        return Tables(self.settings.tables, self.order.use_case)
 
 
 def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, str]:
@@ -81,72 +153,3 @@ def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, str]:
             "there is no raw data yet", where=order.key, next_step="trigger data_engineering"
         )
     return raw, prepared.output if prepared and order.step is Stage.TRAINING else ""
-
-
-def load_features(use_cases: Path, name: str) -> FeatureModule:
-    """A use case's ``features.py``, found by convention.
-
-    Raises
-    ------
-    PreparationError: the file is missing, cannot be imported, or lacks a name it must offer.
-    """
-    path = use_cases / name / "features.py"
-    spec = importlib.util.spec_from_file_location(f"kreislauf_use_case_{name}", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise PreparationError(
-            "has no features.py", where=str(path.parent), next_step="add one (see the guide)"
-        )
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if missing := [
-        wanted for wanted in ("NUMERIC", "CATEGORICAL", "build", "outcomes") if not hasattr(module, wanted)
-    ]:
-        raise PreparationError(f"lacks {', '.join(missing)}", where=str(path))
-    return cast("FeatureModule", module)
-
-
-def check_features(frame: pd.DataFrame, module: FeatureModule) -> pd.DataFrame:
-    """The features, validated: one row per entity and period, finite numbers, no empty category.
-
-    Raises
-    ------
-    PreparationError: there are no rows, or some break a rule; names column, rule and value.
-    """
-    if frame.empty:
-        raise PreparationError("no entity has enough history for features", where=FEATURES)
-    finite = pa.Check(lambda values: np.isfinite(values), name="finite")
-    schema = pa.DataFrameSchema(
-        {
-            "entity": pa.Column(nullable=False),
-            "period": pa.Column("datetime64[ns]", coerce=True),
-            **{name: pa.Column(float, finite, coerce=True) for name in module.NUMERIC},
-            **{name: pa.Column(nullable=False) for name in module.CATEGORICAL},
-            "level": pa.Column(float, finite, coerce=True),
-            "target": pa.Column(float, nullable=True, coerce=True),
-        },
-        unique=list(KEYS),
-        strict=True,
-    )
-    try:
-        return schema.validate(frame, lazy=True)
-    except SchemaErrors as error:
-        case = error.failure_cases.head(1).to_dict("records")[0]
-        what = f"{case['column']} fails {case['check']}, found {case['failure_case']!r}"
-        raise PreparationError(f"{what}; {len(error.failure_cases)} faults in all", where=FEATURES) from error
-
-
-def _summary(frame: pd.DataFrame, module: FeatureModule) -> dict[str, Any]:
-    return {
-        "rows": len(frame),
-        "rows_with_target": int(frame["target"].notna().sum()),
-        "entities": int(frame["entity"].nunique()),
-        "first_period": frame["period"].min().date().isoformat(),
-        "last_period": frame["period"].max().date().isoformat(),
-        "numeric": list(module.NUMERIC),
-        "categorical": list(module.CATEGORICAL),
-    }
-
-
-def _document(contract: Contract, version: str, raw_version: str, summary: Mapping[str, Any]) -> str:
-    lines = "\n".join(f"- {name}: {value}" for name, value in summary.items())
-    return f"# Features: {contract.title}\n\nVersion `{version}`, made from `{raw_version}`.\n\n{lines}\n"

@@ -1,0 +1,115 @@
+"""A use case's own code, ``features.py``: found by convention, imported, and asked for what it must offer."""
+
+from __future__ import annotations
+
+import importlib.util
+import traceback
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, cast
+
+from include.kreislauf.errors import PreparationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEATURES = "features"
+"""The table of feature versions."""
+KEYS = ("entity", "period")
+TARGET, LEVEL = "target", "level"
+WANTED = ("NUMERIC", "CATEGORICAL", "build", "outcomes")
+
+
+class FeatureModule(Protocol):
+    """What a use case's ``features.py`` offers.
+
+    It may also offer ``MAY_BE_MISSING: tuple[str, ...]``, the numeric features that need not be known in every row.
+    """
+
+    NUMERIC: tuple[str, ...]
+    CATEGORICAL: tuple[str, ...]
+
+    def build(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """Columns entity, period, NUMERIC, CATEGORICAL, level and target (empty where not known at ``as_of``)."""
+
+    def outcomes(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        """Columns entity, period, outcome: what happened to every entity, those without features among them."""
+
+
+def load_features(use_cases: Path, name: str) -> FeatureModule:
+    """A use case's ``features.py``, found by convention.
+
+    Raises
+    ------
+    PreparationError: the file is missing, cannot be imported (names file and line), or lacks a name it must offer.
+    """
+    path = use_cases / name / "features.py"
+    spec = importlib.util.spec_from_file_location(f"kreislauf_use_case_{name}", path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise PreparationError(
+            "has no features.py", where=str(path.parent), next_step="add one (see the guide)"
+        )
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PreparationError(
+            f"cannot be imported: {type(error).__name__}: {error}",
+            where=f"{path}, line {_line(error, path)}",
+            next_step="correct the file",
+        ) from error
+    _require_names(module, path)
+    return cast("FeatureModule", module)
+
+
+def may_be_missing(module: FeatureModule) -> tuple[str, ...]:
+    """Numeric features that need not be known in every row."""
+    return tuple(getattr(module, "MAY_BE_MISSING", ()))
+
+
+def names_of(module: FeatureModule) -> tuple[str, ...]:
+    """All features of a module, numeric ones first."""
+    return (*module.NUMERIC, *module.CATEGORICAL)
+
+
+def columns_of(frame: pd.DataFrame, module: FeatureModule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Numeric and categorical features that a feature version really holds: excluded ones are not in its table."""
+    there = set(frame.columns)
+    numeric = tuple(name for name in module.NUMERIC if name in there)
+    return numeric, tuple(name for name in module.CATEGORICAL if name in there)
+
+
+def _line(error: Exception, path: Path) -> int:
+    """The line of the file at which its import failed; of other files it imports, the line that imports them."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == str(path)]
+    return (lines[-1] if lines else None) or 1
+
+
+def _require_names(module: ModuleType, path: Path) -> None:
+    where = str(path)
+    if missing := [wanted for wanted in WANTED if not hasattr(module, wanted)]:
+        raise PreparationError(f"lacks {', '.join(missing)}", where=where)
+    for name in ("NUMERIC", "CATEGORICAL", "MAY_BE_MISSING"):
+        _require_strings(getattr(module, name, ()), name, where)
+    if not (callable(module.build) and callable(module.outcomes)):
+        raise PreparationError("build and outcomes are not both functions", where=where)
+    given = (*module.NUMERIC, *module.CATEGORICAL)
+    if faults := sorted({name for name in given if given.count(name) > 1 or name in (*KEYS, TARGET)}):
+        raise PreparationError(
+            f"{', '.join(faults)} cannot be a feature", where=where,
+            allowed=f"each name once in NUMERIC or CATEGORICAL, none of {', '.join((*KEYS, TARGET))}",
+        )  # fmt: skip
+    if unknown := [name for name in getattr(module, "MAY_BE_MISSING", ()) if name not in module.NUMERIC]:
+        raise PreparationError(
+            f"MAY_BE_MISSING names {', '.join(unknown)}", where=where, allowed=module.NUMERIC
+        )
+
+
+def _require_strings(value: object, name: str, where: str) -> None:
+    is_text = isinstance(value, str) or not isinstance(value, Iterable)
+    if is_text or not all(isinstance(one, str) for one in cast("Iterable[object]", value)):
+        raise PreparationError(f"{name} is {value!r}", where=where, allowed="a tuple of column names")
