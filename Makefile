@@ -8,11 +8,12 @@ DATA ?=
 WAIT ?= 1
 SEED ?= 0
 ARGS ?=
+PORT ?= 5000
 export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection help setup setup-dev run test check format requirements schema clean
+.PHONY: add-source bench-collection help mlflow setup setup-dev run test check format requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -63,6 +64,12 @@ requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
 	$(BIN)/uv pip compile $(COMPILE) -c requirements-dev.txt -o requirements-service.txt
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 COMPILE := pyproject.toml $(RESOLVE)
+
+mlflow: export MLFLOW_DISABLE_TELEMETRY := true
+mlflow: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
+mlflow: setup ## Show the tracked trainings of var/ in a browser: PORT=5000
+	@exec $(BIN)/python -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
+		--backend-store-uri "sqlite:///$(CURDIR)/var/mlflow.db" --default-artifact-root "$(CURDIR)/var/mlflow-artefacts"
 
 schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json

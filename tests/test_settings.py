@@ -37,6 +37,13 @@ def test_what_is_not_set_by_itself_follows_home(monkeypatch: pytest.MonkeyPatch,
     assert settings.store == f"sqlite:///{tmp_path}/kreislauf.db"
     assert settings.tables == f"{tmp_path}/tables"
     assert settings.artefacts == tmp_path / "artefacts"
+    assert settings.tracking == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.mark.parametrize(("given", "url"), [("none", ""), ("http://mlflow:5000", "http://mlflow:5000")])
+def test_tracking_is_elsewhere_or_off(monkeypatch: pytest.MonkeyPatch, given: str, url: str):
+    monkeypatch.setenv("KREISLAUF_TRACKING_URL", given)
+    assert get_settings().tracking == url
 
 
 VALUES = {
@@ -44,6 +51,7 @@ VALUES = {
     "use_cases": "/srv/use_cases", "data": "s3://bucket/data", "service_url": "http://service:8000", "clock": "given",
     "monitoring_schedule": "", "requirements_schedule": "0 0 * * *", "code_version": "abc123",
     "allowed_hosts": "api.github.com,http://127.0.0.1:8123", "mirrors": '{"https://a": "https://b"}', "request_deadline": "60.0",
+    "training_jobs": "3", "dask_scheduler": "tcp://scheduler:8786", "tracking_url": "http://mlflow:5000",
 }  # fmt: skip
 
 

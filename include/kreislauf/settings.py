@@ -53,6 +53,15 @@ class Settings(BaseSettings):
     service_url: str = Field(
         "", description="Base URL of the prediction service; empty: releases go unconfirmed."
     )
+    training_jobs: int = Field(
+        0, ge=0, description="Candidates trained at once; 0: as many as CPUs this process may use."
+    )
+    dask_scheduler: str = Field(
+        "", description="Dask scheduler to train on, e.g. tcp://host:8786; empty: processes of this machine."
+    )
+    tracking_url: str = Field(
+        "", description="MLflow tracking server or database URL; default: SQLite under home; none: off."
+    )
     clock: Literal["wall", "given"] = Field(
         "wall", description="given: time comes only with requests and events (replay, simulation)."
     )
@@ -80,6 +89,13 @@ class Settings(BaseSettings):
     def artefacts(self) -> Path:
         """Folder of trained models and of releases."""
         return self.home / "artefacts"
+
+    @property
+    def tracking(self) -> str:
+        """MLflow tracking URL; empty if runs are not tracked."""
+        if self.tracking_url == "none":
+            return ""
+        return self.tracking_url or f"sqlite:///{self.home / 'mlflow.db'}"
 
     @property
     def code(self) -> str:
