@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from include.kreislauf.collection.step import collect_alone
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Stage, WorkOrder
-from include.kreislauf.preparation.step import check_features, load_features, prepare
+from include.kreislauf.preparation.step import check_features, load_features, prepare, prepare_alone
+from include.kreislauf.requirements.loading import contract_path
 from include.kreislauf.simulation.panel import PANEL_PATH
 from include.kreislauf.store.tables import Tables
 from tests.support.lap import Lap
@@ -204,3 +208,231 @@ def test_each_use_case_has_its_own_feature_code(lap: Lap) -> None:
     path.write_text(path.read_text() + "\nMARK = 'second'\n")
     loaded = [load_features(lap.settings.use_cases, name) for name in ("radar", "second", "radar")]
     assert [getattr(module, "MARK", None) for module in loaded] == [None, "second", None]
+
+
+# What the contract asks for
+
+
+def changed(lap: Lap, **preparation: Any) -> None:
+    """The contract with a section of its own for preparation."""
+    path = contract_path(lap.settings.use_cases, lap.use_case)
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "preparation": preparation}))
+
+
+def sent(lap: Lap, order: WorkOrder) -> Loop:
+    loop = lap.work(order, Stage.PREPARATION)[0]
+    assert isinstance(loop, Loop)
+    return loop
+
+
+def test_the_version_and_its_document_tell_what_was_done(lap: Lap) -> None:
+    steps = [
+        {"step": "keep_latest"},
+        {"step": "fill_previous", "columns": ["gh_repo_new_stars"], "limit": 2},
+        {"step": "clip", "columns": ["jobs_share"], "high": 0.05},
+    ]
+    changed(lap, cleaning=steps, exclude=["volatility"], leak_checks=2)
+    order = collected(lap)
+    result = prepare(order, lap.contract, lap.settings)
+    told, raw = result.message.summary, order.inputs[Stage.COLLECTION]  # type: ignore[union-attr]
+    table = rows(lap, result.message.output)  # type: ignore[union-attr]
+    assert told["excluded"] == {"volatility": "excluded by the contract"}
+    assert "volatility" not in told["numeric"]
+    assert {"entity", "period", "target", *told["numeric"], *told["categorical"]} == set(table.columns)
+    assert told["cleaning"][0] == "keep_latest: 0 rows"
+    assert told["cleaning"][2].startswith("clip: ")
+    assert told["leak_checks"] == ["2013-10-01", "2015-10-01"]
+    for line in (
+        f"Version `features@0`, made from `{raw}`", "- `keep_latest` on tech, quarter_start: 0 rows left out",
+        "- `volatility`: excluded by the contract", "Built anew without the future at 2013-10-01, 2015-10-01",
+        f"| `change_1` | {table['change_1'].min():.4g} | {table['change_1'].median():.4g} |",
+        f"| `kind` | {table['kind'].nunique()} values |", f"| {table['target'].isna().mean():.1%} |",
+    ):  # fmt: skip
+        assert line in result.document
+
+
+def test_cleaning_changes_what_features_are_built_from(lap: Lap) -> None:
+    plain = rows(lap, prepared(lap, collected(lap)).output)
+    changed(lap, cleaning=[{"step": "clip", "columns": ["jobs_share"], "high": 0.01}])
+    clipped = rows(lap, prepared(lap, collected(lap)).output)
+    assert not np.allclose(plain["jobs_change_1"], clipped["jobs_change_1"])
+    np.testing.assert_allclose(plain["stack_overflow_change_1"], clipped["stack_overflow_change_1"])
+
+
+def test_the_commit_keeps_the_lineage(lap: Lap) -> None:
+    order = collected(lap)
+    prepared(lap, order)
+    snapshot = Tables(lap.settings.tables, lap.use_case).snapshot("features")
+    assert snapshot is not None
+    assert json.loads(snapshot.table.history(1)[0]["kreislauf.inputs"]) == {
+        "raw": order.inputs[Stage.COLLECTION]
+    }
+
+
+@pytest.mark.parametrize(
+    ("preparation", "said"),
+    [
+        ({"exclude": ["volatile"]}, "preparation.exclude: volatile is no feature; allowed: level, change_1"),
+        ({"exclude": [*FEATURES.NUMERIC, *FEATURES.CATEGORICAL]}, "every feature is left out"),
+        ({"cleaning": [{"step": "drop_missing", "columns": ["stars"]}]}, "cannot be done on stars; allowed: gh_pull_requests_share, "),
+    ],
+)  # fmt: skip
+def test_a_contract_that_asks_for_what_is_not_there_goes_back(
+    lap: Lap, preparation: dict[str, Any], said: str
+) -> None:
+    changed(lap, **preparation)
+    loop = sent(lap, collected(lap))
+    assert (loop.edge, loop.reason) == (Edge.DATA_SCIENCE_TO_REQUIREMENTS, Reason.FEATURES_AT_FAULT)
+    assert said in loop.text
+
+
+def test_cleaning_that_leaves_nothing_goes_back_to_data_engineering(lap: Lap) -> None:
+    bounds = {"step": "out_of_range_missing", "columns": ["jobs_share"], "high": -1.0}
+    changed(lap, cleaning=[bounds, {"step": "drop_missing", "columns": ["jobs_share"]}])
+    assert "no entity has enough history" in sent_back(lap, collected(lap)).text
+
+
+def test_repeated_rows_go_back_unless_the_latest_is_kept(lap: Lap) -> None:
+    order = collected(lap)
+    tables = Tables(lap.settings.tables, lap.use_case)
+    raw = rows(lap, order.inputs[Stage.COLLECTION])
+    twice = tables.write("raw", pd.concat([raw, raw]), "twice")
+    order = order.model_copy(update={"inputs": {Stage.COLLECTION: twice}})
+    assert "multiple_fields_uniqueness" in sent_back(lap, order).text
+    changed(lap, cleaning=[{"step": "keep_latest"}])
+    result = prepare(order, lap.contract, lap.settings)
+    assert isinstance(result.message, Handover)
+    assert result.message.summary["cleaning"] == [f"keep_latest: {len(raw)} rows"]
+
+
+def test_infinite_raw_numbers_are_missing(lap: Lap) -> None:
+    order = collected(lap)
+    tables = Tables(lap.settings.tables, lap.use_case)
+    raw = rows(lap, order.inputs[Stage.COLLECTION])
+    raw.loc[raw["quarter_start"] == "2013-01-01", "jobs_share"] = np.inf
+    broken = tables.write("raw", raw, "infinite")
+    made = prepared(lap, order.model_copy(update={"inputs": {Stage.COLLECTION: broken}}))
+    affected = int((raw["quarter_start"] == "2013-01-01").sum())
+    assert made.summary["cleaning"] == [f"infinite_missing: {affected} values"]
+
+
+# Leaks
+
+LEAKING = """
+from include.use_cases.technology_radar import features as radar
+
+NUMERIC, CATEGORICAL, outcomes = (*radar.NUMERIC, "last_level", "peek"), radar.CATEGORICAL, radar.outcomes
+
+def build(raw, as_of):
+    table = radar.build(raw, as_of)
+    table["last_level"] = table.groupby("entity")["level"].transform("last")
+    table["peek"] = 0.5
+    {more}
+    return table
+"""
+
+
+def leak(lap: Lap, more: str = "") -> None:
+    """Feature code in which ``last_level`` leaks, and whatever a test adds."""
+    (lap.settings.use_cases / "radar" / "features.py").write_text(LEAKING.format(more=more))
+
+
+def test_features_that_leak_are_left_out_at_the_next_attempt(lap: Lap) -> None:
+    leak(lap, "table['peek'] = table['target'].fillna(0.0)")
+    order = collected(lap)
+    loop = sent(lap, order)
+    assert (loop.edge, loop.reason) == (Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Reason.FEATURES_AT_FAULT)
+    assert (loop.step, loop.attempt) == (Stage.PREPARATION, 2)
+    found = {(one.note, one.unit) for one in loop.evidence}
+    assert found == {
+        ("last_level", "share of rows that differ"), ("peek", "share of rows that differ"),
+        ("peek", "rank correlation"),
+    }  # fmt: skip
+    assert all(one.name == "feature" and one.value for one in loop.evidence)
+    assert "last_level reads the future (" in loop.text
+    second = lap.receive(lap.arriving(loop))
+    made = prepared(lap, second)
+    assert made.summary["excluded"] == dict.fromkeys(
+        ["last_level", "peek"], "at fault in a loop of this cycle"
+    )
+    assert set(made.summary["numeric"]) == set(FEATURES.NUMERIC)  # type: ignore[arg-type]
+    assert not {"last_level", "peek"} & set(rows(lap, made.output).columns)
+
+
+def test_a_loop_that_was_not_accepted_leaves_nothing_out(lap: Lap) -> None:
+    leak(lap)
+    order = collected(lap)
+    first = sent(lap, order)
+    assert sent(lap, again(order, step=Stage.PREPARATION)).evidence == first.evidence
+
+
+def test_another_cycles_loop_leaves_nothing_out(lap: Lap) -> None:
+    leak(lap)
+    loop = sent(lap, collected(lap))
+    lap.receive(lap.arriving(loop))
+    assert sent(lap, collected(lap)).evidence == loop.evidence
+
+
+def test_features_that_the_contract_leaves_out_may_leak(lap: Lap) -> None:
+    leak(lap)
+    changed(lap, exclude=["last_level"])
+    made = prepared(lap, collected(lap))
+    assert "last_level" not in made.summary["numeric"]  # type: ignore[operator]
+
+
+def test_the_contract_decides_how_many_times_are_looked_at(lap: Lap) -> None:
+    changed(lap, leak_checks=0)
+    leak(lap)
+    made = prepared(lap, collected(lap))
+    assert made.summary["leak_checks"] == []
+
+
+def test_a_leak_in_rows_or_target_goes_to_requirements(lap: Lap) -> None:
+    leak(lap, "table['target'] *= 1 + len(table)")
+    loop = sent(lap, collected(lap))
+    assert (loop.edge, loop.reason) == (Edge.DATA_SCIENCE_TO_REQUIREMENTS, Reason.FEATURES_AT_FAULT)
+    assert loop.step is None
+    assert {one.note for one in loop.evidence} == {"last_level", "target"}
+    assert "leaving features out does not change target" in loop.text
+
+
+def test_leaks_in_every_feature_go_to_requirements(lap: Lap) -> None:
+    leak(lap, "table['kind'] = table['last_level'].round(1).astype('str')")
+    changed(lap, exclude=[*FEATURES.NUMERIC, "peek", "last_level", "season"])
+    loop = sent(lap, collected(lap))
+    assert loop.edge is Edge.DATA_SCIENCE_TO_REQUIREMENTS
+    assert "no feature would be left" in loop.text
+
+
+def test_nothing_is_written_where_features_leak(lap: Lap) -> None:
+    leak(lap)
+    sent(lap, collected(lap))
+    assert Tables(lap.settings.tables, lap.use_case).snapshot("features") is None
+
+
+# A person at a shell
+
+
+def test_alone_the_newest_raw_data_are_prepared_and_nothing_is_recorded(lap: Lap) -> None:
+    order = collected(lap)
+    result = prepare_alone(lap.contract, lap.settings, as_of=AS_OF, now=AS_OF)
+    assert isinstance(result.message, Handover)
+    assert result.message.inputs == {Stage.COLLECTION: order.inputs[Stage.COLLECTION]}
+    assert "# Features" in result.document
+    assert [one.stage for one in lap.handovers(order.cycle_id)] == [Stage.COLLECTION]
+    pd.testing.assert_frame_equal(rows(lap, result.message.output), rows(lap, prepared(lap, order).output))
+
+
+def test_alone_also_what_was_only_collected_alone_is_found(lap: Lap) -> None:
+    with pytest.raises(PreparationError, match="there is no raw data yet"):
+        prepare_alone(lap.contract, lap.settings, as_of=AS_OF, now=AS_OF)
+    for year in (2015, 2016):
+        collect_alone(lap.contract, lap.settings, as_of=datetime(year, 1, 1, tzinfo=UTC), now=AS_OF)
+    newest = prepare_alone(lap.contract, lap.settings, as_of=AS_OF, now=AS_OF).message
+    named = prepare_alone(
+        lap.contract, lap.settings, as_of=AS_OF, now=AS_OF + timedelta(days=1), raw_version="raw@0"
+    ).message
+    assert isinstance(newest, Handover)
+    assert isinstance(named, Handover)
+    assert (newest.inputs, named.inputs) == ({"collection": "raw@1"}, {"collection": "raw@0"})
+    assert (newest.summary["last_period"], named.summary["last_period"]) == ("2015-10-01", "2014-10-01")
