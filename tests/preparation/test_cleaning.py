@@ -74,6 +74,12 @@ def test_nothing_is_filled_from_another_entity_or_over_a_gap_in_the_calendar() -
     assert found == [1, None, None, 2, None]
 
 
+@pytest.mark.parametrize(("limit", "filled"), [(1, None), (2, 1)])
+def test_another_entitys_value_between_is_not_taken(limit: int, filled: float | None) -> None:
+    frame = pd.concat([rows([1.0, 0.0, NAN], "a").iloc[[0, 2]], rows([5.0, 2.0], "b").iloc[[1]]])
+    assert cleaned(frame, {"step": "fill_previous", "columns": ["n"], "limit": limit})[0] == [1, filled, 2]
+
+
 def test_text_is_filled_as_well() -> None:
     frame = rows([1.0, 2.0]).assign(kind=pd.Series(["web", None], dtype="str"))
     found, account = clean(frame, contract({"step": "fill_value", "columns": ["kind"], "value": "other"}))

@@ -134,6 +134,17 @@ def test_a_column_that_training_never_saw_is_zero(nothing: float | None) -> None
     assert fitted.transform(pd.DataFrame({"a": [5.0, NAN]}))[:, 0].tolist() == [0.0, 0.0]
 
 
+def test_the_largest_numbers_do_not_overflow() -> None:
+    """Their squares would, and their differences."""
+    largest = sys.float_info.max
+    fitted = FeatureEncoder(["a"]).fit(pd.DataFrame({"a": [-largest, largest]}))
+    assert fitted.encode_rows([{"a": -largest}, {"a": 0.0}, {"a": largest}]).tolist() == [
+        [-1.0],
+        [0.0],
+        [1.0],
+    ]
+
+
 def test_a_constant_is_not_divided_by_rounding_errors() -> None:
     fitted = FeatureEncoder(["a"]).fit(pd.DataFrame({"a": [0.1] * 7}))
     assert fitted.transform(pd.DataFrame({"a": [0.1, 1.1]})).ravel().tolist() == [0.0, 1.0]

@@ -81,6 +81,7 @@ def test_a_feature_that_reads_the_future_is_found(
         lambda y: y.shift(1), lambda y: y.rolling(3).mean(), lambda y: y.expanding().mean(),
         lambda y: y.ewm(alpha=0.3).mean(), lambda y: (y - y.expanding().mean()) / y.expanding().std(),
         lambda y: 1e12 * y.rolling(4).sum(),
+        lambda y: 1e12 * (y.sum() - y[::-1].cumsum()[::-1] + y),
     ],
 )  # fmt: skip
 def test_a_feature_that_looks_back_is_none(extra: Callable[[pd.Series], pd.Series]) -> None:
@@ -122,6 +123,16 @@ def test_a_target_before_its_time_is_found() -> None:
 
     leaks = found(build)
     assert list(leaks) == ["target"]
+
+
+def test_a_target_before_its_time_is_found_at_a_cut() -> None:
+    def build(rows: pd.DataFrame, as_of: date) -> pd.DataFrame:
+        table = with_features(visible(rows, as_of), extra=0.0)
+        return table if as_of == AS_OF else table.assign(target=table["target"].fillna(0.0))
+
+    leaks = found(build)
+    assert list(leaks) == ["target"]
+    assert leaks["target"].cut != AS_OF
 
 
 def test_a_target_that_the_future_changes_is_found() -> None:
