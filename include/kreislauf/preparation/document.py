@@ -88,7 +88,7 @@ def _cleaned(one: Cleaned) -> str:
 def _leak_checks(contract: Contract, cuts: Sequence[date]) -> str:
     days = ", ".join(f"{cut:%Y-%m-%d}" for cut in cuts)
     again = (
-        f"Built anew without the future at {days}: nothing differs."
+        f"Built anew without the future at {days}: nothing of it differs."
         if days
         else "Not built anew without the future."
     )
