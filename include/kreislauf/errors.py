@@ -81,6 +81,10 @@ class TrainingError(KreislaufError):
     """No candidate could be trained, or a model family is unknown."""
 
 
+class EvaluationError(KreislaufError):
+    """Predictions cannot be compared: rows differ, repeat, or lack a prediction."""
+
+
 class ReleaseError(KreislaufError):
     """A release is incomplete, was changed after it was written, or cannot be promoted."""
 

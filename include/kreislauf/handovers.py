@@ -241,6 +241,27 @@ class StepResult:
     document: str = ""
 
 
+class PersonNeeded(Exception):
+    """A discipline cannot go on without a person's answer; nothing of it has been recorded yet.
+
+    Parameters
+    ----------
+    question: what the person is asked, in Markdown.
+    """
+
+    def __init__(self, question: str) -> None:
+        self.question = question
+        super().__init__(question)
+
+
+@dataclass(frozen=True)
+class PersonAnswer:
+    """What the person said: whether it is genuine, and who that was."""
+
+    genuine: bool
+    by: str
+
+
 def partition_key(use_case: str, cycle_id: str) -> str:
     """``use_case|cycle_id``: one thread through all DAGs."""
     return f"{use_case}{KEY_SEPARATOR}{cycle_id}"

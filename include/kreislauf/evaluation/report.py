@@ -1,72 +1,28 @@
-"""The report on one training: candidates, baselines and champion, scored on exactly the same rows."""
+"""The report on one training: candidates, baselines and champion, scored on exactly the same held-out rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from math import isfinite
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from pydantic import JsonValue
 
-from include.kreislauf.errors import KreislaufError
-from include.kreislauf.handovers import Frozen
-from include.kreislauf.statistics.business import portfolio_uplift
-from include.kreislauf.statistics.intervals import block_bootstrap_mean
-from include.kreislauf.training.candidates import Candidate
+from include.kreislauf.errors import EvaluationError
+from include.kreislauf.evaluation.intervals import with_intervals
+from include.kreislauf.evaluation.models import Comparison, Estimate, Report, Scores, SegmentScore
+from include.kreislauf.requirements.science import Performance
+from include.kreislauf.statistics.intervals import block_bootstrap_gain, block_bootstrap_mean
+from include.kreislauf.statistics.metrics import Metric, metric, metrics_for
+from include.kreislauf.statistics.verdicts import two_sided
+from include.kreislauf.training.families import Candidate
 
-KEYS = ["period", "entity"]
-
-
-class EvaluationError(KreislaufError):
-    """Predictions cannot be compared: rows differ, repeat, or lack a prediction."""
-
-
-class Scores(Frozen):
-    """How one model did on the held-out periods."""
-
-    name: str
-    family: str
-    params: dict[str, JsonValue]
-    complexity: int
-    mae: float
-    mae_gain: float
-    """Share by which the error of persistence is undercut on the same rows; negative is worse."""
-    uplift: float | None
-    """Portfolio uplift, mean over periods, in the unit of the target; None if nothing was recommended."""
-    uplift_low: float | None
-    uplift_high: float | None
-    uplift_level: float
-    uplift_by_period: dict[str, float]
-    n_periods: int
-    n_rows: int
-
-
-class Comparison(Frozen):
-    """A candidate beside the champion, on the held-out periods after the champion's training data."""
-
-    candidate: str
-    mae: float
-    champion_mae: float
-    uplift_difference: float | None
-    """Candidate minus champion, mean over periods; the next field is the upper end of its interval."""
-    uplift_difference_high: float | None
-    same_predictions: bool
-    n_periods: int
-    n_rows: int
-
-
-class Report(Frozen):
-    """Everything the gate needs, and what a model card shows."""
-
-    candidates: tuple[Scores, ...]
-    baselines: tuple[Scores, ...]
-    comparisons: tuple[Comparison, ...]
-    champion_note: str
-    top: int
-    held_out: tuple[date, ...]
+Floats = npt.NDArray[np.float64]
+Business = Callable[[pd.DataFrame], float]
+"""The business metric of one period's rows (columns entity, prediction, target); NaN where it is not defined."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +31,7 @@ class Champion:
 
     Parameters
     ----------
-    predictions: columns entity, period, prediction; NaN or no row where the champion does not know the
-        entity.
+    predictions: columns entity, period, prediction; NaN or no row where the champion does not know the entity.
     trained_until: start of the last period whose target the champion was fitted on.
     """
 
@@ -84,156 +39,236 @@ class Champion:
     trained_until: date
 
 
+@dataclass(frozen=True)
+class Question:
+    """What an evaluation goes by.
+
+    Parameters
+    ----------
+    business: see :data:`Business`; ``business_level``: of its interval.
+    horizon: periods that targets overlap over; so many are drawn together.
+    segments: by row key, see :meth:`Evaluation.segments_of`: columns entity, period, and one per segment rule.
+    """
+
+    performance: Performance
+    business: Business
+    business_level: float
+    horizon: int = 1
+    segments: pd.DataFrame | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """The contract's performance metric."""
+        return metric(self.performance.metric)
+
+    @property
+    def level(self) -> float:
+        """Level of the gain's two-sided interval."""
+        return two_sided(self.performance.confidence)
+
+
 def build_report(
-    predictions: Mapping[str, pd.DataFrame],
-    tried: Sequence[Candidate],
-    baselines: Mapping[str, pd.DataFrame],
-    champion: Champion | None = None,
-    top: int = 10,
-    level: float = 0.8,
-) -> Report:
+    predictions: pd.DataFrame, tried: Sequence[Candidate], question: Question, champion: Champion | None = None,
+    *, failed: Mapping[str, str] | None = None, unknown_entities: float = 0.0,
+) -> Report:  # fmt: skip
     """Score all models.
 
     Parameters
     ----------
-    predictions: by candidate name; columns entity, period, prediction, target (from ``rolling_origin``).
-    tried: the candidates, one for each entry of ``predictions``.
-    baselines: by name, ``persistence`` among them, in the same form.
-    champion: what is live, if anything is. It is compared only on held-out periods after its training data,
-        and its error only on entities it knows; its uplift counts all, as live.
-    top: how many entities are recommended.
-    level: confidence level of the intervals (bootstrap over periods).
+    predictions: see :meth:`~include.kreislauf.training.files.CandidateSet.predictions`; of the candidates, and of
+        the contract's baseline at least.
+    champion: what is live, if anything is. It is compared only on held-out periods after its training data, and its
+        error only on entities it knows; its business metric counts all, as live.
 
     Raises
     ------
-    EvaluationError: frames do not have the same rows, a row repeats, a prediction is missing, or a name is
-    missing.
+    EvaluationError: models do not have the same rows, a row repeats, a prediction is missing, or the baseline is.
     """
-    if "persistence" not in baselines:
-        raise EvaluationError("the baseline persistence is missing", allowed=sorted(baselines))
-    if missing := {c.name for c in tried} ^ set(predictions):
-        raise EvaluationError(f"candidates and predictions differ: {', '.join(sorted(missing))}")
-    reference = _aligned("persistence", baselines["persistence"], None)
-    frames = {name: _aligned(name, frame, reference) for name, frame in {**predictions, **baselines}.items()}
-    reference_mae = _mae(reference)
-    base = [Candidate(name, "baseline", {}) for name in baselines]
-    scores = {c.name: _scores(c, frames[c.name], reference_mae, top, level) for c in [*tried, *base]}
-    comparisons, note = _compare_all({c.name: frames[c.name] for c in tried}, champion, top, level)
+    found = Evaluation(predictions, question)
+    names = [candidate.name for candidate in tried]
+    others = [name for name in found.models if name not in names]
+    comparisons, note = found.compare_all(names, champion)
     return Report(
-        candidates=tuple(scores[c.name] for c in tried),
-        baselines=tuple(scores[name] for name in baselines),
-        comparisons=comparisons,
-        champion_note=note,
-        top=top,
-        held_out=tuple(pd.Timestamp(period).date() for period in sorted(reference["period"].unique())),
-    )
+        metric=question.metric.name, baseline=question.performance.baseline,
+        candidates=tuple(found.scores(candidate) for candidate in tried),
+        baselines=tuple(found.scores(Candidate(name, "baseline", {})) for name in others),
+        comparisons=comparisons, champion_note=note, failed=dict(failed or {}), unknown_entities=unknown_entities,
+        held_out=found.held_out,
+    )  # fmt: skip
 
 
-def uplift_by_period(frame: pd.DataFrame, top: int) -> dict[str, float]:
-    """Portfolio uplift by period (ISO date of its start) where defined; columns as ``rolling_origin``."""
-    uplifts = {
-        pd.Timestamp(period).date().isoformat(): portfolio_uplift(  # type: ignore[arg-type]
-            rows["prediction"].to_numpy(), rows["target"].to_numpy(), top, names=rows["entity"].tolist()
-        )
-        for period, rows in frame.groupby("period", sort=True)
-    }
-    return {period: value for period, value in uplifts.items() if isfinite(value)}
+class Evaluation:
+    """Held-out rows of all models, side by side."""
 
+    def __init__(self, predictions: pd.DataFrame, question: Question) -> None:
+        self.question = question
+        self.all = predictions
+        self.keys = ["period", "entity"] if "period" in predictions else ["entity"]
+        held_out = predictions[predictions["part"] == "held_out"]
+        self.models = {
+            str(name): _in_order(str(name), rows, self.keys) for name, rows in held_out.groupby("model")
+        }
+        baseline = question.performance.baseline
+        if baseline not in self.models:
+            raise EvaluationError(f"the baseline {baseline} is missing", allowed=sorted(self.models))
+        for name, rows in self.models.items():
+            _require_same(name, rows, self.reference, self.keys)
 
-def _aligned(name: str, frame: pd.DataFrame, reference: pd.DataFrame | None) -> pd.DataFrame:
-    """The frame in one row order, after checking that it can be compared with the reference."""
-    ordered = frame.assign(period=pd.to_datetime(frame["period"])).sort_values(KEYS, ignore_index=True)
-    if ordered.empty or ordered.duplicated(KEYS).any():
-        raise EvaluationError("needs exactly one row per entity and period", where=name)
-    if ordered[["prediction", "target"]].isna().any(axis=None):
-        raise EvaluationError("a prediction or a target is missing", where=name)
-    if reference is not None and not (
-        ordered[KEYS].equals(reference[KEYS]) and np.array_equal(ordered["target"], reference["target"])
-    ):
-        raise EvaluationError(
-            "rows or targets differ from those of persistence", where=name,
-            next_step="predict the same held-out periods of the same feature version",
+    @property
+    def reference(self) -> pd.DataFrame:
+        """The baseline's rows."""
+        return self.models[self.question.performance.baseline]
+
+    @property
+    def held_out(self) -> tuple[date, ...]:
+        """Starts of the held-out periods; none without time."""
+        if "period" not in self.reference:
+            return ()
+        return tuple(pd.Timestamp(one).date() for one in sorted(self.reference["period"].unique()))
+
+    @cached_property
+    def base_losses(self) -> Floats:
+        """Losses of the baseline, row by row."""
+        return losses(self.reference, self.question.metric)
+
+    def scores(self, candidate: Candidate) -> Scores:
+        """How one model did."""
+        rows, asked = self.models[candidate.name], self.question
+        own = losses(rows, asked.metric)
+        by_period = business_by_fold(rows, asked.business)
+        width, coverage = self._intervals(candidate.name)
+        return Scores(
+            name=candidate.name, family=candidate.family, params=dict(candidate.params),
+            complexity=0 if candidate.family == "baseline" else candidate.complexity,
+            error=asked.metric.total(float(own.mean())),
+            further={
+                one.name: one.total(float(losses(rows, one).mean()))
+                for one in metrics_for(asked.metric.task) if one.name != asked.metric.name
+            },
+            gain=self.gain(rows, own, self.base_losses), business=self._mean(by_period), business_by_period=by_period,
+            coverage=coverage, half_width=width, segments=tuple(self._segments(rows, own)),
+            n_periods=rows["fold"].nunique(), n_rows=len(rows),
         )  # fmt: skip
+
+    def gain(self, rows: pd.DataFrame, own: Floats, other: Floats) -> Estimate:
+        """By how much losses undercut others, row by row, with an interval over whole blocks."""
+        found: dict[str, tuple[Sequence[float], Sequence[float]]] = {
+            str(block): (own[places].tolist(), other[places].tolist()) for block, places in _blocks(rows)
+        }
+        if not found:
+            return Estimate(value=None, level=self.question.level)
+        interval = block_bootstrap_gain(
+            found, self.question.metric.gain, self.question.level, length=self.question.horizon
+        )
+        return Estimate.of(interval, self.question.level)
+
+    def compare_all(
+        self, names: Iterable[str], champion: Champion | None
+    ) -> tuple[tuple[Comparison, ...], str]:
+        """Each candidate beside the champion, and a sentence about it."""
+        if champion is None:
+            return (), "no champion: nothing is live"
+        live = champion.predictions[[*self.keys, "prediction"]].rename(columns={"prediction": "live"})
+        live = live.assign(period=pd.to_datetime(live["period"]))
+        if live.duplicated(self.keys).any():
+            raise EvaluationError("needs at most one row per entity and period", where="champion")
+        unseen = live["live"].notna() & (live["period"] > pd.Timestamp(champion.trained_until))
+        beside = {name: self._beside(name, live, live.loc[unseen, "period"]) for name in names}
+        if not any(rows["live"].notna().any() for rows in beside.values()):
+            return (), "champion not comparable: it predicted no held-out period after its own training data"
+        compared = tuple(self._compare(name, rows) for name, rows in beside.items())
+        return (
+            compared,
+            f"champion compared on {compared[0].n_periods} periods after {champion.trained_until}",
+        )
+
+    def _beside(self, name: str, live: pd.DataFrame, periods: pd.Series) -> pd.DataFrame:
+        """A candidate's rows with the champion's predictions, in periods that the champion has not learnt from."""
+        rows = self.models[name]
+        return rows[rows["period"].isin(periods)].merge(live, on=self.keys, how="left", validate="one_to_one")
+
+    def _compare(self, name: str, rows: pd.DataFrame) -> Comparison:
+        champion = rows.assign(prediction=rows["live"])
+        known = rows["live"].notna()
+        mine, theirs = rows[known].reset_index(drop=True), champion[known].reset_index(drop=True)
+        own, other = losses(mine, self.question.metric), losses(theirs, self.question.metric)
+        ours, live = (business_by_fold(one, self.question.business) for one in (rows, champion))
+        total = self.question.metric.total
+        return Comparison(
+            candidate=name, error=total(float(own.mean())), champion_error=total(float(other.mean())),
+            gain=self.gain(mine, own, other),
+            business_difference=self._mean({fold: ours[fold] - live[fold] for fold in ours if fold in live}),
+            same_predictions=bool(known.all() and np.array_equal(rows["prediction"], rows["live"])),
+            n_periods=rows["fold"].nunique(), n_rows=int(known.sum()),
+        )  # fmt: skip
+
+    def _mean(self, by_period: Mapping[str, float]) -> Estimate:
+        level = self.question.business_level
+        if not by_period:
+            return Estimate(value=None, level=level)
+        values = {period: [value] for period, value in by_period.items()}
+        return Estimate.of(block_bootstrap_mean(values, level, length=self.question.horizon), level)
+
+    def _intervals(self, name: str) -> tuple[float | None, float | None]:
+        """Half width around the next prediction, and measured coverage; ``None`` for what has no numbers."""
+        if self.question.metric.task != "regression":
+            return None, None
+        rows = with_intervals(self.all[self.all["model"] == name], self.question.performance.interval,
+                              self.question.horizon)  # fmt: skip
+        judged = rows[(rows["part"] == "held_out") & np.isfinite(rows["low"])]
+        inside = judged["target"].between(judged["low"], judged["high"])
+        width = float(rows["next_half_width"].iloc[0]) if len(rows) else float("inf")
+        return (width if np.isfinite(width) else None), (float(inside.mean()) if len(judged) else None)
+
+    def _segments(self, rows: pd.DataFrame, own: Floats) -> Iterable[SegmentScore]:
+        if self.question.segments is None:
+            return
+        marks = rows[self.keys].merge(self.question.segments, on=self.keys, how="left")
+        for rule in self.question.performance.segments:
+            for value in sorted(marks[rule.by].dropna().astype(str).unique()):
+                inside = (marks[rule.by].astype(str) == value).to_numpy()
+                n_rows = int(inside.sum())
+                judged = rule.required and n_rows >= rule.min_rows
+                part = rows[inside].reset_index(drop=True)
+                yield SegmentScore(
+                    by=rule.by, value=value, n_rows=n_rows, limit=-rule.max_loss if judged else None,
+                    gain=self.gain(part, own[inside], self.base_losses[inside]),
+                )  # fmt: skip
+
+
+def losses(rows: pd.DataFrame, judged_by: Metric) -> Floats:
+    """Losses of predictions, row by row; shape (n,)."""
+    names = [name for name in rows.columns if name[:1] == "p" and name[1:].isdigit()]
+    shown = rows[names].to_numpy(np.float64) if names else rows["prediction"].to_numpy(np.float64)
+    return judged_by.losses(rows["target"].to_numpy(np.float64), shown)
+
+
+def business_by_fold(rows: pd.DataFrame, business: Business) -> dict[str, float]:
+    """The business metric of each fold (period) where it is defined."""
+    found = {str(fold): business(part) for fold, part in rows.groupby("fold", sort=True)}
+    return {fold: value for fold, value in found.items() if np.isfinite(value)}
+
+
+def _blocks(rows: pd.DataFrame) -> Iterable[tuple[object, npt.NDArray[np.intp]]]:
+    """Positions of the rows of each block, in the order of time."""
+    found = rows.groupby("block", sort=True).indices
+    return [(block, np.asarray(places, dtype=np.intp)) for block, places in sorted(found.items())]
+
+
+def _in_order(name: str, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    ordered = rows.sort_values(keys, ignore_index=True).dropna(axis=1, how="all")
+    if ordered.empty or (ordered.duplicated(keys).any() and "period" in keys):
+        raise EvaluationError("needs exactly one row per entity and period", where=name)
+    shown = [one for one in ordered.columns if one == "prediction" or (one[:1] == "p" and one[1:].isdigit())]
+    if not shown or "target" not in ordered or ordered[["target", *shown]].isna().any(axis=None):
+        raise EvaluationError("a prediction or a target is missing", where=name)
     return ordered
 
 
-def _mae(frame: pd.DataFrame) -> float:
-    return float((frame["target"] - frame["prediction"]).abs().mean())
-
-
-def _scores(
-    candidate: Candidate, frame: pd.DataFrame, reference_mae: float, top: int, level: float
-) -> Scores:
-    uplifts = uplift_by_period(frame, top)
-    low, mean, high = _bootstrap(uplifts, level)
-    mae = _mae(frame)
-    return Scores(
-        name=candidate.name,
-        family=candidate.family,
-        params=dict(candidate.params),
-        complexity=0 if candidate.family == "baseline" else candidate.complexity,
-        mae=mae,
-        mae_gain=1 - mae / reference_mae if reference_mae > 0 else 0.0,
-        uplift=mean,
-        uplift_low=low,
-        uplift_high=high,
-        uplift_level=level,
-        uplift_by_period=uplifts,
-        n_periods=frame["period"].nunique(),
-        n_rows=len(frame),
-    )
-
-
-def _bootstrap(
-    by_period: Mapping[str, float], level: float
-) -> tuple[float | None, float | None, float | None]:
-    """Low, mean and high; None where unknown, because JSON has no infinity."""
-    if not by_period:
-        return None, None, None
-    interval = block_bootstrap_mean({period: [value] for period, value in by_period.items()}, level)
-    low, high = (value if isfinite(value) else None for value in (interval.low, interval.high))
-    return low, interval.mean, high
-
-
-def _compare_all(
-    frames: Mapping[str, pd.DataFrame], champion: Champion | None, top: int, level: float
-) -> tuple[tuple[Comparison, ...], str]:
-    if champion is None:
-        return (), "no champion: nothing is live"
-    live = champion.predictions[[*KEYS, "prediction"]].rename(columns={"prediction": "live"})
-    live = live.assign(period=pd.to_datetime(live["period"]))
-    if live.duplicated(KEYS).any():
-        raise EvaluationError("needs at most one row per entity and period", where="champion")
-    beside = {name: _beside(frame, live, champion.trained_until) for name, frame in frames.items()}
-    if not any(rows["live"].notna().any() for rows in beside.values()):
-        return (), "champion not comparable: it predicted no held-out period after its own training data"
-    compared = tuple(_compare(name, rows, top, level) for name, rows in beside.items())
-    return compared, f"champion compared on {compared[0].n_periods} periods after {champion.trained_until}"
-
-
-def _beside(frame: pd.DataFrame, live: pd.DataFrame, trained_until: date) -> pd.DataFrame:
-    """A candidate's rows with the champion's predictions, in the periods after the champion's training data.
-
-    Periods without any prediction of the champion are left out: nothing was live then that could be compared.
-    """
-    unseen = frame["period"].isin(live.loc[live["live"].notna(), "period"])
-    unseen &= frame["period"] > pd.Timestamp(trained_until)
-    return frame[unseen].merge(live, on=KEYS, how="left", validate="one_to_one")
-
-
-def _compare(name: str, rows: pd.DataFrame, top: int, level: float) -> Comparison:
-    live = rows.assign(prediction=rows["live"])
-    known = rows["live"].notna()
-    ours, theirs = uplift_by_period(rows, top), uplift_by_period(live, top)
-    difference = {period: ours[period] - theirs[period] for period in ours if period in theirs}
-    _, mean, high = _bootstrap(difference, level)
-    return Comparison(
-        candidate=name,
-        mae=_mae(rows[known]),
-        champion_mae=_mae(live[known]),
-        uplift_difference=mean,
-        uplift_difference_high=high,
-        same_predictions=bool(known.all() and np.array_equal(rows["prediction"], rows["live"])),
-        n_periods=rows["period"].nunique(),
-        n_rows=int(known.sum()),
-    )
+def _require_same(name: str, rows: pd.DataFrame, reference: pd.DataFrame, keys: list[str]) -> None:
+    same = rows[keys].equals(reference[keys]) and np.array_equal(rows["target"], reference["target"])
+    if not same:
+        raise EvaluationError(
+            "rows or targets differ from those of the baseline", where=name,
+            next_step="predict the same held-out periods of the same feature version",
+        )  # fmt: skip

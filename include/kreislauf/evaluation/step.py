@@ -1,133 +1,222 @@
-"""Evaluate: score candidates, baselines and champion on the same held-out rows, and let the gate decide."""
+"""Evaluate: score candidates, baselines and champion on the same held-out rows, and let the gates decide."""
 
 from __future__ import annotations
 
-from datetime import date
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from include.kreislauf.evaluation.card import model_card
-from include.kreislauf.evaluation.gate import Decision, GateReason, Thresholds, decide
-from include.kreislauf.evaluation.report import Champion, Report, build_report
+from include.kreislauf.evaluation.card import Card, write_card
+from include.kreislauf.evaluation.champion import find_champion
+from include.kreislauf.evaluation.gates import Thresholds, decide
+from include.kreislauf.evaluation.importance import importances
+from include.kreislauf.evaluation.intervals import with_intervals
+from include.kreislauf.evaluation.models import Decision, GateReason, Importance, Report, Scores
+from include.kreislauf.evaluation.report import Question, build_report
+from include.kreislauf.evaluation.segments import segments_of, unknown_entities
+from include.kreislauf.evaluation.ways_back import loop_back, turned_down
 from include.kreislauf.evaluation.winner import winner_version
-from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import Handover, PersonAnswer, PersonNeeded, Stage, StepResult, WorkOrder
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import live
-from include.kreislauf.store.database import Store
-from include.kreislauf.store.release_files import LoadedRelease, load_release
-from include.kreislauf.store.tables import Tables
+from include.kreislauf.statistics.business import portfolio_uplift
+from include.kreislauf.statistics.verdicts import Verdict
 from include.kreislauf.training.files import CandidateSet, load_candidates
-
-WAYS_BACK: dict[GateReason, tuple[Edge, Reason, Stage | None]] = {
-    GateReason.NOT_ENOUGH_ROWS: (Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.COVERAGE_TOO_LOW, None),
-    GateReason.PERFORMANCE_SHORT: (
-        Edge.DATA_SCIENCE_TO_DATA_SCIENCE,
-        Reason.PERFORMANCE_SHORT,
-        Stage.TRAINING,
-    ),
-    GateReason.BUSINESS_METRIC_SHORT: (
-        Edge.DATA_SCIENCE_TO_DATA_ENGINEERING,
-        Reason.BUSINESS_METRIC_SHORT,
-        None,
-    ),
-    GateReason.WORSE_THAN_CHAMPION: (
-        Edge.DATA_SCIENCE_TO_DATA_SCIENCE,
-        Reason.WORSE_THAN_CHAMPION,
-        Stage.TRAINING,
-    ),
-}
+from include.kreislauf.training.step import Training
+from include.kreislauf.training.tracking import annotate
 
 
-def evaluate(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
-    """Discipline 5. The winner with its model card, or a loop with the numbers that speak against all candidates."""
-    saved = load_candidates(settings.artefacts, order.use_case, order.inputs[Stage.TRAINING])
-    by_model = {str(name): rows.drop(columns="model") for name, rows in saved.predictions().groupby("model")}
-    tried = saved.candidates
-    names = {candidate.name for candidate in tried}
-    report = build_report(
-        {name: rows for name, rows in by_model.items() if name in names},
-        tried,
-        {name: rows for name, rows in by_model.items() if name not in names},
-        champion=_champion(order, saved, by_model["persistence"], settings),
-        top=contract.gate_metric.top,
-        level=contract.gate_metric.level,
-    )
-    decision = decide(report, _thresholds(contract))
-    if decision.verdict != "pass" or decision.winner is None:
-        return StepResult(
-            _loop(order, decision, report), document=model_card(contract, order, report, decision)
+def evaluate(
+    order: WorkOrder, contract: Contract, settings: Settings, *, answer: PersonAnswer | None = None
+) -> StepResult:
+    """Discipline 5. The winner with its model card, or a loop with the numbers that speak against all candidates.
+
+    Parameters
+    ----------
+    answer: what the data scientist said of a result that is too good to be true.
+
+    Raises
+    ------
+    PersonNeeded: a gain is above the contract's ``too_good_to_be_true``, and nobody has been asked yet.
+    EvaluationError: predictions cannot be compared, or the contract names a segment that does not exist.
+    """
+    return _Evaluation(order, contract, settings, answer).result()
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """One evaluation."""
+
+    order: WorkOrder
+    contract: Contract
+    settings: Settings
+    answer: PersonAnswer | None
+
+    def result(self) -> StepResult:
+        document = self._write_card()
+        decision = self.decision
+        if decision.reason is GateReason.TOO_GOOD_TO_BE_TRUE:
+            if self.answer is None:
+                raise PersonNeeded(_question(self.order, decision, self.importance))
+            return StepResult(turned_down(self.order, decision, self.importance, self.answer), document)
+        if decision.verdict is not Verdict.PASS or decision.winner is None:
+            exhausted = bool(self.saved.index["exhausted"])
+            loop = loop_back(self.order, decision, self.report, self.importance, exhausted=exhausted)
+            return StepResult(loop, document)
+        return StepResult(self._handover(decision.winner), document)
+
+    @cached_property
+    def saved(self) -> CandidateSet:
+        """What training handed over."""
+        return load_candidates(
+            self.settings.artefacts, self.order.use_case, self.order.inputs[Stage.TRAINING]
         )
-    summary: dict[str, Any] = {
-        "winner": decision.winner,
-        "decision": decision.text,
-        "metrics": metrics_of(report, decision.winner),
-        "baselines": {one.name: {"mae": one.mae, "portfolio_uplift": one.uplift} for one in report.baselines},
-        "champion": report.champion_note,
-    }
-    handover = order.handover(
-        Stage.EVALUATION, code_version=settings.code, summary=summary,
-        output=winner_version(saved.version, decision.winner),
-    )  # fmt: skip
-    return StepResult(handover, document=model_card(contract, order, report, decision))
+
+    @cached_property
+    def training(self) -> Training:
+        """The training's rows and folds, made again from the same versions."""
+        order = self.order.model_copy(update={"inputs": dict(self.saved.index["inputs"])})
+        return Training(order, self.contract, self.settings)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """See :meth:`~include.kreislauf.training.files.CandidateSet.predictions`."""
+        return self.saved.predictions()
+
+    @cached_property
+    def report(self) -> Report:
+        """All models on the same rows."""
+        contract, top = self.contract, self.contract.gate_metric.top
+        question = Question(
+            performance=contract.performance, business=lambda rows: _uplift(rows, top),
+            business_level=contract.gate_metric.level, horizon=contract.problem.horizon,
+            segments=segments_of(self.training.frame, self.training.design, contract.performance.segments),
+        )  # fmt: skip
+        champion = find_champion(self.order.use_case, self._held_out, self.training.frame, self.settings)
+        return build_report(
+            self.predictions, self.saved.candidates, question, champion, failed=self.saved.index["failed"],
+            unknown_entities=unknown_entities(self.training, self._held_out),
+        )  # fmt: skip
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What the gates say."""
+        by = self.answer.by if self.answer and self.answer.genuine else ""
+        return decide(self.report, Thresholds.of(self.contract, by))
+
+    @cached_property
+    def importance(self) -> tuple[Importance, ...]:
+        """Of the winner's features, or of the one's that came closest."""
+        if not self.decision.closest:
+            return ()
+        by_name = {one.name: one for one in self.saved.candidates}
+        training = self.training
+        return importances(
+            training.rows, training.splits, by_name[self.decision.closest], by_name, training.metric,
+            self.contract.training.seed,
+        )  # fmt: skip
+
+    @property
+    def _held_out(self) -> pd.DataFrame:
+        rows = self.predictions
+        base = self.contract.performance.baseline
+        return rows[(rows["part"] == "held_out") & (rows["model"] == base)]
+
+    def _handover(self, winner: str) -> Handover:
+        scores = self.report.scores(winner)
+        metrics = metrics_of(self.report, scores, self.contract)
+        self._annotate(winner, metrics)
+        summary: dict[str, Any] = {
+            "winner": winner,
+            "decision": self.decision.text,
+            "metrics": metrics,
+            "intervals": {"gain": scores.gain.text(), "business": scores.business.text("+.4f")},
+            "prediction_interval": {
+                "level": self.contract.performance.interval, "half_width": scores.half_width, "coverage": scores.coverage,
+            },
+            "baselines": {one.name: metrics_of(self.report, one, self.contract) for one in self.report.baselines},
+            "champion": self.report.champion_note,
+        }  # fmt: skip
+        return self.order.handover(
+            Stage.EVALUATION, code_version=self.settings.code, summary=summary,
+            output=winner_version(self.saved.version, winner),
+        )  # fmt: skip
+
+    def _annotate(self, winner: str, metrics: dict[str, float | None]) -> None:
+        """The verdict beside the candidate's run, for those who look there."""
+        run_id = self._tracked().get(winner)
+        if run_id:
+            known = {f"gate_{name}": value for name, value in metrics.items() if value is not None}
+            annotate(
+                self.settings,
+                run_id,
+                known,
+                {"verdict": "pass", "decision": self.decision.text},
+                self._cards(),
+            )
+
+    def _tracked(self) -> dict[str, str]:
+        """MLflow runs of the candidates, as training told them."""
+        from include.kreislauf.store import messages
+        from include.kreislauf.store.database import Store
+
+        with Store(self.settings.store).read() as db:
+            trained = messages.find_handover_of(db, self.order.use_case, Stage.TRAINING, self.saved.version)
+        tracking: Any = trained.summary.get("tracking") if trained else None
+        return dict(tracking["runs"]) if tracking else {}
+
+    def _cards(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted(self._folder.iterdir()) if path.is_file()}
+
+    @property
+    def _folder(self) -> Any:
+        name = f"{self.order.cycle_id}-{self.order.attempt}"
+        return self.settings.artefacts / self.order.use_case / "model_cards" / name
+
+    def _write_card(self) -> str:
+        index = self.saved.index
+        card = Card(
+            contract=self.contract, order=self.order, code_version=self.settings.code, report=self.report,
+            decision=self.decision, rows=self._card_rows(), importance=self.importance,
+            training={**index, "candidates": self.saved.version},
+            command=f"python -m include.kreislauf evaluate {self.order.use_case} --candidates {self.saved.version}",
+        )  # fmt: skip
+        paths = write_card(self._folder, card)
+        return paths["model_card.md"].read_text("utf-8")
+
+    def _card_rows(self) -> pd.DataFrame:
+        """Held-out predictions of the model that the card is about, with intervals, and the baseline's beside."""
+        rows = self.predictions[self.predictions["model"] == self.decision.closest]
+        if rows.empty or "prediction" not in rows:
+            return pd.DataFrame()
+        asked = self.contract.performance
+        rows = with_intervals(rows, asked.interval, self.contract.problem.horizon)
+        rows = rows[rows["part"] == "held_out"].reset_index(drop=True)
+        keys = ["entity", "period"] if "period" in rows else ["entity"]
+        base = self._held_out[[*keys, "prediction"]].rename(columns={"prediction": "baseline"})
+        return rows.merge(base, on=keys, how="left")
 
 
-def metrics_of(report: Report, name: str) -> dict[str, float | None]:
-    """The numbers of one candidate that travel with it: MAE, its gain over persistence, and the business metric."""
-    scores = next(one for one in report.candidates if one.name == name)
-    return {"mae": scores.mae, "mae_gain": scores.mae_gain, "portfolio_uplift": scores.uplift}
+def metrics_of(report: Report, scores: Scores, contract: Contract) -> dict[str, float | None]:
+    """The numbers that travel with a model: its error, the gain over the baseline, and the business metric."""
+    return {
+        report.metric: scores.error, f"{report.metric}_gain": scores.gain.value,
+        contract.gate_metric.name: scores.business.value,
+    }  # fmt: skip
 
 
-def _thresholds(contract: Contract) -> Thresholds:
-    return Thresholds(
-        min_gain=contract.performance.min_gain,
-        min_uplift=contract.gate_metric.gate_threshold,
-        champion_tolerance=contract.performance.champion_tolerance,
+def _uplift(rows: pd.DataFrame, top: int) -> float:
+    return portfolio_uplift(
+        rows["prediction"].to_numpy(), rows["target"].to_numpy(), top, names=rows["entity"].tolist()
     )
 
 
-def _champion(
-    order: WorkOrder, saved: CandidateSet, rows: pd.DataFrame, settings: Settings
-) -> Champion | None:
-    """The live release's predictions of the held-out rows, for the entities it knows."""
-    with Store(settings.store).read() as db:
-        pointer = live.live(db, order.use_case)
-        row = live.find_release(db, order.use_case, pointer.version) if pointer else None
-    if row is None:
-        return None
-    release = load_release(Path(row.path), row.digest)
-    features = Tables(settings.tables, order.use_case).read(saved.index["features"])
-    held_out = rows[["entity", "period"]].merge(features, on=["entity", "period"], how="left")
-    return Champion(
-        predictions=held_out[["entity", "period"]].assign(prediction=_predict_known(release, held_out)),
-        trained_until=date.fromisoformat(release.manifest["trained_until"]),
+def _question(order: WorkOrder, decision: Decision, importance: tuple[Importance, ...]) -> str:
+    first = ", ".join(f"`{one.feature}` ({one.mean:+.4f})" for one in importance[:3])
+    return (
+        f"**Too good to be true?** {decision.text}\n\nMost important features: {first or 'unknown'}.\n\n"
+        f"*Genuine* lets the other gates decide; *A leak* prepares again without the most important feature. The model "
+        f"card of {order.cycle_id}, attempt {order.attempt}, shows the numbers."
     )
-
-
-def _predict_known(
-    release: LoadedRelease, rows: pd.DataFrame
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Predictions in the order of the rows; NaN where the release does not know the entity, or lacks a feature."""
-    values = np.full(len(rows), np.nan)
-    columns = [*release.numeric, *release.categorical]
-    known = rows["entity"].isin(list(release.snapshot)).to_numpy()
-    if known.any() and set(columns) <= set(rows.columns):
-        records = cast("list[dict[str, Any]]", rows.loc[known, columns].to_dict("records"))
-        values[known] = release.predict(records)
-    return values
-
-
-def _loop(order: WorkOrder, decision: Decision, report: Report) -> Loop:
-    edge, reason, step = WAYS_BACK[decision.reason]
-    scores = next((one for one in report.candidates if one.name == decision.closest), None)
-    evidence = [Evidence(name="held_out_periods", value=float(len(report.held_out)), unit="periods")]
-    if scores:
-        evidence += [
-            Evidence(name="mae", value=scores.mae, unit="log points", note=scores.name),
-            Evidence(name="mae_gain", value=scores.mae_gain, unit="share of persistence"),
-            Evidence(name="portfolio_uplift", value=scores.uplift, unit="log points per period"),
-        ]
-    return order.loop(edge, reason, decision.text, evidence=tuple(evidence), step=step)

@@ -101,7 +101,7 @@ def load_model(path: Path, sha256: str) -> Any:
     ------
     ReleaseError: the file is missing or was changed.
     """
-    return joblib.load(io.BytesIO(_read_verified(path, sha256)))
+    return joblib.load(io.BytesIO(read_verified(path, sha256)))
 
 
 def write_files(target: Path, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -151,11 +151,11 @@ def load_release(path: Path, digest: str) -> LoadedRelease:
     ------
     ReleaseError: a file is missing, or was changed after the release was written.
     """
-    manifest = json.loads(_read_verified(path / MANIFEST, digest))
+    manifest = json.loads(read_verified(path / MANIFEST, digest))
     if lacking := {MODEL, SNAPSHOT, GOLDEN} - set(manifest["files"]):
         raise ReleaseError(f"the release lacks {', '.join(sorted(lacking))}", where=str(path / MANIFEST),
                            next_step="make the release again, or promote another")  # fmt: skip
-    content = {name: _read_verified(path / name, sha256) for name, sha256 in manifest["files"].items()}
+    content = {name: read_verified(path / name, sha256) for name, sha256 in manifest["files"].items()}
     return LoadedRelease(
         manifest=manifest,
         model=joblib.load(io.BytesIO(content[MODEL])),
@@ -164,7 +164,13 @@ def load_release(path: Path, digest: str) -> LoadedRelease:
     )
 
 
-def _read_verified(path: Path, sha256: str) -> bytes:
+def read_verified(path: Path, sha256: str) -> bytes:
+    """The content of a file whose hash is right.
+
+    Raises
+    ------
+    ReleaseError: the file is missing or was changed.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from include.kreislauf.errors import TrainingError
 from include.kreislauf.store.release_files import dump_model, load_model, write_files
-from include.kreislauf.training.candidates import Candidate
+from include.kreislauf.training.families import Candidate
 
 INDEX = "index.json"
 PREDICTIONS = "predictions.parquet"
@@ -47,7 +47,11 @@ class CandidateSet:
         return load_model(self.folder / entry["file"], self.index["files"][entry["file"]])
 
     def predictions(self) -> pd.DataFrame:
-        """Held-out predictions of candidates and baselines: columns model, entity, period, prediction, target."""
+        """Predictions of candidates and baselines, of the search's folds and of those held out.
+
+        Columns: model, part (``search`` or ``held_out``), fold, time, block, entity, period (where rows have time),
+        target, and prediction, or one column ``p0``, ``p1``, ... per class.
+        """
         content = (self.folder / PREDICTIONS).read_bytes()
         if hashlib.sha256(content).hexdigest() != self.index["files"][PREDICTIONS]:
             raise TrainingError("was changed after training", where=str(self.folder / PREDICTIONS))
@@ -56,14 +60,13 @@ class CandidateSet:
 
 def save_candidates(
     artefacts: Path, use_case: str, folder: str, *, tried: Sequence[Candidate], models: Mapping[str, Any],
-    predictions: Mapping[str, pd.DataFrame], index: Mapping[str, Any],
+    predictions: pd.DataFrame, index: Mapping[str, Any],
 ) -> CandidateSet:  # fmt: skip
     """Write a training's results as one folder."""
     names = {candidate.name: f"model_{number:02d}.joblib" for number, candidate in enumerate(tried)}
     files = {names[candidate.name]: dump_model(models[candidate.name]) for candidate in tried}
-    frame = pd.concat([part.assign(model=name) for name, part in predictions.items()], ignore_index=True)
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    predictions.to_parquet(buffer, index=False)
     files[PREDICTIONS] = buffer.getvalue()
     complete = {
         **index,

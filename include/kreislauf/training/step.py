@@ -1,96 +1,210 @@
-"""Train: predict the held-out periods with every candidate, then fit each on all that is known."""
+"""Train: search the best configuration of each family, predict the held-out rows with it, fit it on all that is known."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from include.kreislauf.errors import TrainingError
-from include.kreislauf.handovers import Edge, Evidence, Reason, Stage, StepResult, WorkOrder
-from include.kreislauf.preparation.step import load_features
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.preparation.features import columns_of, load_features
+from include.kreislauf.preparation.splits import Splits
+from include.kreislauf.requirements.contract import Contract, canonical_json
 from include.kreislauf.settings import Settings
+from include.kreislauf.statistics.metrics import Metric, metric
 from include.kreislauf.store.tables import Tables
-from include.kreislauf.training.candidates import (
-    Candidate,
-    FeatureSet,
-    baselines,
-    candidates,
-    fit_final,
-    held_out_periods,
-    rolling_origins,
-)
-from include.kreislauf.training.files import CandidateSet, save_candidates
+from include.kreislauf.training.design import Design, Rows
+from include.kreislauf.training.families import Candidate, configurations, size_of_space
+from include.kreislauf.training.files import save_candidates
+from include.kreislauf.training.final import Trained, finish
+from include.kreislauf.training.parallel import workers
+from include.kreislauf.training.portions import Portions
+from include.kreislauf.training.records import document, runs, tags
+from include.kreislauf.training.search import Limits, Searched, search
+from include.kreislauf.training.tracking import track
+
+log = logging.getLogger(__name__)
 
 
 def train(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
-    """Discipline 4. Fitted candidates with their held-out predictions, or the loop to data engineering.
+    """Discipline 4. Fitted candidates with their held-out predictions, or a loop.
 
     Each attempt within a cycle doubles the breadth of the search: a loop that asks for new training tries more.
+
+    Raises
+    ------
+    TrainingError: a family or one of its parameters is unknown.
     """
-    version = order.inputs[Stage.PREPARATION]
-    frame = Tables(settings.tables, order.use_case).read(version)
-    features = feature_set(contract, settings)
-    tried = candidates([one.family for one in contract.training.candidates], breadth=2**order.attempt)
-    held_out = held_out_periods(frame, features, contract.training.held_out_periods)
-    if not held_out:
-        return StepResult(_too_little(order, frame))
-    seed = contract.training.seed
-    predictions = rolling_origins(frame, held_out, tried, features, seed) | baselines(
-        frame, held_out, features
-    )
-    models = {candidate.name: fit_final(frame, candidate, features, seed) for candidate in tried}
-    saved = save_candidates(
-        settings.artefacts, order.use_case, f"{order.cycle_id}-{order.attempt}", tried=tried, models=models,
-        predictions=predictions, index=_index(order, frame, features, version),
-    )  # fmt: skip
-    handover = order.handover(
-        Stage.TRAINING,
-        code_version=settings.code,
-        output=saved.version,
-        summary=_summary(saved, tried, len(held_out)),
-    )
-    return StepResult(handover, document=_document(contract, saved))
+    return Training(order, contract, settings).result()
 
 
-def feature_set(contract: Contract, settings: Settings) -> FeatureSet:
-    """The columns and the calendar that models of a use case see."""
-    module = load_features(settings.use_cases, contract.name)
-    problem = contract.problem
-    return FeatureSet(tuple(module.NUMERIC), tuple(module.CATEGORICAL), problem.period, problem.horizon)
+@dataclass(frozen=True)
+class Training:
+    """One training: the work of an order, whole or family by family."""
+
+    order: WorkOrder
+    contract: Contract
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """Names the training within its use case."""
+        return f"{self.order.cycle_id}-{self.order.attempt}"
+
+    @cached_property
+    def tried(self) -> dict[str, tuple[Candidate, ...]]:
+        """The configurations of each family that this attempt may try, the default first."""
+        asked = self.contract.training
+        count = asked.configurations * 2 ** (self.order.attempt - 1)
+        found = (configurations(one, self.design.task, count, asked.seed) for one in asked.candidates)
+        return {candidates[0].family: candidates for candidates in found}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a further attempt could not try anything new."""
+        sizes = [size_of_space(one) for one in self.contract.training.candidates]
+        return all(len(found) >= size for found, size in zip(self.tried.values(), sizes, strict=True))
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The feature version."""
+        tables = Tables(self.settings.tables, self.order.use_case)
+        return tables.read(self.order.inputs[Stage.PREPARATION])
+
+    @cached_property
+    def design(self) -> Design:
+        """Columns and calendar: the features that are really in the version."""
+        problem = self.contract.problem
+        numeric, categorical = columns_of(
+            self.frame, load_features(self.settings.use_cases, self.contract.name)
+        )
+        return Design(numeric, categorical, problem.kind, problem.period, problem.horizon)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows with known target."""
+        return Rows.of(self.frame, self.design)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The folds of the search, and those held out."""
+        return self.rows.splits(self.contract.training)
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What the search and the gates go by."""
+        return metric(self.contract.performance.metric)
+
+    @cached_property
+    def portions(self) -> Portions:
+        """Where searched families are kept until the training is done."""
+        basis = [self.order.inputs[Stage.PREPARATION], self.contract.hash, self.settings.code]
+        folder = self.settings.artefacts / "search" / self.order.use_case / self.name
+        return Portions(folder, canonical_json(basis))
+
+    def search(self, families: Sequence[str]) -> dict[str, Searched]:
+        """Search some families and keep what came of it; those searched before, by whomever, are not searched again."""
+        known = {one: found for one in families if (found := self.portions.find(one))}
+        left = {one: self.tried[one] for one in families if one not in known}
+        asked = self.contract.training
+        limits = Limits(asked.budget_seconds, asked.candidate_seconds)
+        if left:
+            log.info("searching %s: %s configurations", ", ".join(left), sum(map(len, left.values())))
+            with workers(self.settings) as n_jobs:
+                new = search(
+                    self.rows, left, self.splits.search, self.metric,
+                    seed=asked.seed, n_jobs=n_jobs, limits=limits,
+                )  # fmt: skip
+            for one in new.values():
+                self.portions.keep(one)
+                log.info("%s: best of %s is %s", one.family, one.configurations, one.best and one.best.name)
+            known |= new
+        return {one: known[one] for one in families}
+
+    def result(self) -> StepResult:
+        """The handover, or the loop."""
+        try:
+            if not self.splits.held_out:
+                raise TrainingError(
+                    f"{len(self.rows.frame)} rows with known target leave no period to hold out",
+                    where=self.order.key, next_step="collect more periods or more entities",
+                )  # fmt: skip
+        except TrainingError as error:
+            return StepResult(self._too_little(error), document=f"# Training stopped\n\n{error.text}\n")
+        searched = self.search(list(self.tried))
+        with workers(self.settings) as n_jobs:
+            trained = finish(
+                self.rows, self.splits, list(searched.values()), self.contract.training, n_jobs=n_jobs
+            )
+        if not trained.models:
+            return StepResult(self._all_failed(trained.failed), document=_stopped(trained.failed))
+        return self._handover(trained, list(searched.values()))
+
+    def _handover(self, trained: Trained, searched: Sequence[Searched]) -> StepResult:
+        saved = save_candidates(
+            self.settings.artefacts, self.order.use_case, self.name, tried=trained.candidates,
+            models=trained.models, predictions=trained.predictions, index=self._index(trained, searched),
+        )  # fmt: skip
+        tracking = track(
+            self.settings, self.order.use_case, self.name,
+            runs(self.rows, trained, searched, self.metric, saved),
+            tags(self.order, self.settings, saved),
+        )  # fmt: skip
+        summary = {
+            "candidates": [candidate.name for candidate in trained.candidates],
+            "failed": trained.failed,
+            "held_out": [fold.label for fold in self.splits.held_out],
+            "trained_until": saved.index["trained_until"],
+            "fits": sum(one.fits for one in searched),
+            "cpu_seconds": round(sum(one.seconds for one in searched), 1),
+            "exhausted": self.exhausted,
+            "tracking": {"runs": tracking.run_ids, "parent": tracking.parent, "note": tracking.note},
+        }
+        handover = self.order.handover(
+            Stage.TRAINING, code_version=self.settings.code, output=saved.version, summary=summary
+        )
+        return StepResult(handover, document=document(self.contract, saved, trained, tracking))
+
+    def _index(self, trained: Trained, searched: Sequence[Searched]) -> dict[str, Any]:
+        known = self.rows.frame
+        categories = {name: sorted(known[name].astype(str).unique()) for name in self.design.categorical}
+        return {
+            "features": self.order.inputs[Stage.PREPARATION],
+            "numeric": list(self.design.numeric),
+            "categorical": categories,
+            "task": self.design.task,
+            "classes": self.rows.classes,
+            "horizon": self.design.horizon,
+            "trained_until": max(self.rows.blocks) if self.design.period else "",
+            "as_of": self.order.as_of.isoformat(),
+            "inputs": dict(self.order.inputs),
+            "seed": self.contract.training.seed,
+            "search": [one.account for one in searched],
+            "failed": trained.failed,
+            "exhausted": self.exhausted,
+        }
+
+    def _too_little(self, error: TrainingError) -> Loop:
+        evidence = (
+            Evidence(name="rows_with_target", value=float(self.frame["target"].notna().sum()), unit="rows"),
+        )
+        return self.order.loop(
+            Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.COVERAGE_TOO_LOW, error.text, evidence=evidence
+        )  # fmt: skip
+
+    def _all_failed(self, failed: Mapping[str, str]) -> Loop:
+        evidence = tuple(Evidence(name=name, value=None, note=why) for name, why in failed.items())
+        text = f"all candidates failed: {'; '.join(f'{name}: {why}' for name, why in failed.items())}"
+        return self.order.loop(
+            Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Reason.PERFORMANCE_SHORT, text, evidence=evidence, step=Stage.TRAINING
+        )  # fmt: skip
 
 
-def _too_little(order: WorkOrder, frame: pd.DataFrame) -> Any:
-    known = int(frame["target"].notna().sum())
-    error = TrainingError(f"{known} rows with known target leave no period to hold out", where=order.key)
-    evidence = (Evidence(name="rows_with_target", value=float(known), unit="rows"),)
-    return order.loop(
-        Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.COVERAGE_TOO_LOW, error.text, evidence=evidence
-    )
-
-
-def _index(order: WorkOrder, frame: pd.DataFrame, features: FeatureSet, version: str) -> dict[str, Any]:
-    known = frame[frame["target"].notna()]
-    categories = {name: sorted(known[name].astype(str).unique()) for name in features.categorical}
-    return {
-        "features": version,
-        "numeric": list(features.numeric),
-        "categorical": categories,
-        "trained_until": known["period"].max().date().isoformat(),
-        "as_of": order.as_of.isoformat(),
-        "inputs": dict(order.inputs),
-    }
-
-
-def _summary(saved: CandidateSet, tried: tuple[Candidate, ...], periods: int) -> dict[str, Any]:
-    return {
-        "candidates": [candidate.name for candidate in tried],
-        "held_out_periods": periods,
-        "trained_until": saved.index["trained_until"],
-    }
-
-
-def _document(contract: Contract, saved: CandidateSet) -> str:
-    lines = "\n".join(f"- `{one['name']}`: {one['params']}" for one in saved.index["candidates"])
-    return f"# Candidates: {contract.title}\n\nVersion `{saved.version}`, features `{saved.index['features']}`.\n\n{lines}\n"
+def _stopped(failed: Mapping[str, str]) -> str:
+    lines = "\n".join(f"- `{name}`: {why}" for name, why in failed.items())
+    return f"# Training stopped\n\nAll candidates failed.\n\n{lines}\n"
