@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 
 from include.kreislauf.evaluation.card import Card, model_card, write_card
 from include.kreislauf.evaluation.card_blocks import Bullets, Code, Paragraph, Table, markdown
+from include.kreislauf.evaluation.card_facts import period_label
 from include.kreislauf.evaluation.card_html import html
 from include.kreislauf.evaluation.models import Decision, Estimate, GateReason, Importance
 from include.kreislauf.evaluation.plots import MAX_POINTS, Plot, plots, png
@@ -97,6 +98,8 @@ def test_purpose_model_and_lineage() -> None:
     assert "and 2 more" in model
     assert "Trained on targets until 2013-10-01." in model
     assert "| hist gradient boosting | 8 | 8 | 61 | 88.4 |" in model
+    some = model_card(card(training={"search": [{"family": "ridge", "fits": 4, "best": "x"}]}))
+    assert "| family | fits |\n|---|---:|\n| ridge | 4 |" in some
     versions = section(text, "Versions")
     for version in (
         "raw@41",
@@ -147,7 +150,7 @@ def test_every_gate_with_its_threshold() -> None:
     text = section(model_card(card()), f"What the gates said of {NAMES[0]}")
     found = [line.split(" | ")[2] for line in text.splitlines() if "✓" in line]
     assert found == [
-        "–", "gain ≤ 80%", "gain ≥ 2.0% at 80% confidence", "gain by kind ≥ -10%", "80% ± 10 points",
+        "≥ 4 periods and 100 rows", "gain ≤ 80%", "gain ≥ 2.0% at 80% confidence", "gain by kind ≥ -10%", "80% ± 10 points",
         "≥ +0.01 log points per period", "error at most 2.0% higher",
     ]  # fmt: skip
     assert "the worst is kind framework: +5.4%" in text
@@ -322,6 +325,37 @@ def test_infinite_and_missing_numbers_are_drawn_as_far_as_they_go() -> None:
     assert all(len(png(one)) > 5000 for one in pictures)
 
 
+def test_an_interval_without_end_is_none() -> None:
+    held = rows()
+    first = held["low"].isna()
+    held.loc[first, "low"], held.loc[first, "high"] = -np.inf, np.inf
+    assert plots(card(rows=held))[0].alt == plots(card())[0].alt
+    labels = [kwargs["label"] for _, kwargs in drawn(plots(card(rows=held))[0]).of("errorbar")]
+    assert labels == ["outcome inside", "outcome outside", "no interval"]
+
+
+def test_rows_without_time_have_no_picture_by_period(tmp_path: Path) -> None:
+    timeless = report(
+        held_out=(), candidates=(scores(NAMES[0], 0.084, business_by_period={"held out": 0.02}),)
+    )
+    files = write_card(tmp_path, card(rows=rows().drop(columns="period"), report=timeless))
+    assert "error_by_period.png" not in files
+    assert "predicted.png" in files
+    assert "Judged on 324 rows. Nothing" in files["model_card.md"].read_text()
+
+
+@pytest.mark.parametrize(
+    ("start", "period", "expected"),
+    [
+        ("2016-04-01", "quarter", "2016 Q2"), ("2016-12-01", "quarter", "2016 Q4"), ("2016-04-01", "month", "2016-04"),
+        (pd.Timestamp("2016-01-01"), "year", "2016"), (pd.Timestamp("2016-01-01").date(), "quarter", "2016 Q1"),
+        ("held out", "quarter", "held out"),
+    ],
+)  # fmt: skip
+def test_periods_by_name(start: object, period: str, expected: str) -> None:
+    assert period_label(start, period) == expected
+
+
 # --- the files
 
 
@@ -379,7 +413,7 @@ def test_markup_in_the_contract_stays_text(tmp_path: Path, field: str) -> None:
 
 
 def test_markup_in_the_data_stays_text(tmp_path: Path) -> None:
-    wild = f"{SCRIPT}|$\\frac{{1}}$"
+    wild = f'">{SCRIPT}|$\\frac{{1}}$'
     parts = (segment("kind", wild, 12, -0.2, None), segment("kind", "plain", 50, 0.1, -0.1))
     changed = scores(wild, 0.08, segments=parts, params={wild: wild})
     told = report(candidates=(changed,), failed={wild: wild}, champion_note=wild, baseline=wild)

@@ -133,10 +133,11 @@ def _names(names: Sequence[object]) -> tuple[Inline, ...]:
 
 
 def _numbers(card: Card, subject: Scores) -> list[Block]:
-    report = card.report
+    report, held_out = card.report, tables.held_out(card)
+    periods = f": {held_out}" if held_out else ""
     found: list[Block] = [
         Heading("Numbers"),
-        Paragraph(f"On held-out rows, from which no model has learned: {tables.held_out(card)}."),
+        Paragraph(f"On held-out rows, from which no model has learned{periods}."),
         tables.numbers(card, subject),
     ]
     if subject.further:
@@ -171,8 +172,9 @@ def _gates(card: Card, subject: Scores) -> list[Block]:
 def _limits(card: Card) -> Iterator[Text]:
     """What the numbers do not say, and when the model should not be used."""
     subject, problem = card.subject, card.contract.problem
-    rows = f"{subject.n_rows:,} rows in {tables.held_out(card)}" if subject else tables.held_out(card)
-    yield f"Judged on {rows}. Nothing here is known of later {problem.period}s."
+    if subject:
+        periods = f" in {tables.held_out(card)}" if card.report.held_out else ""
+        yield f"Judged on {subject.n_rows:,} rows{periods}. Nothing here is known of later {problem.period}s."
     tried = len(card.report.candidates)
     if tried > 1:
         yield f"The best of {tried} candidates, chosen on these rows: expect somewhat less than its numbers."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -23,7 +24,7 @@ class Card:
     Parameters
     ----------
     rows: held-out rows of the winner, or of the candidate that came closest: entity, period, prediction, target,
-        low, high (NaN where there is no interval) and baseline. In classification prediction, target and baseline
+        low, high (not finite where there is no interval) and baseline; no period where there is no time. In classification prediction, target and baseline
         are classes, or the target is 0 or 1 and the others are probabilities of 1. May be empty.
     importance: most important first; may be empty.
     training: facts of the training, where they are known: ``features`` and ``candidates`` (versions), ``numeric`` and
@@ -64,13 +65,13 @@ class Card:
 
 
 def period_label(start: object, period: str) -> str:
-    """A period as people name it: ``2016 Q2``; what is no time stays as it is."""
+    """A period as people name it: ``2016 Q2``; a text that is no date stays as it is."""
     try:
-        time = pd.Timestamp(start)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        time = datetime.fromisoformat(str(start))
+    except ValueError:
         return str(start)
     if period == "quarter":
-        return f"{time.year} Q{time.quarter}"
+        return f"{time.year} Q{(time.month + 2) // 3}"
     return f"{time:%Y-%m}" if period == "month" else f"{time:%Y}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from include.kreislauf.evaluation.card_blocks import Code, Strong, Table, Text
 from include.kreislauf.evaluation.card_facts import Card, metric_label, period_label, words
+from include.kreislauf.evaluation.gates import GATES, Thresholds
 from include.kreislauf.evaluation.models import Comparison, Estimate, GateReason, Scores, SegmentScore
 from include.kreislauf.statistics.metrics import metric
 from include.kreislauf.statistics.verdicts import Verdict
@@ -151,9 +152,14 @@ def gates(card: Card, name: str) -> Table:
 
 def _threshold(card: Card, gate: GateReason) -> str:
     """The contract's number behind a gate."""
-    rule, business = card.contract.performance, card.contract.gate_metric
+    rule, business, limits = (
+        card.contract.performance,
+        card.contract.gate_metric,
+        Thresholds.of(card.contract),
+    )
     losses = ", ".join(f"{one.by} ≥ {-one.max_loss:+.0%}" for one in rule.segments if one.required)
     return {
+        GateReason.NOT_ENOUGH_ROWS: f"≥ {limits.min_periods} periods and {limits.min_rows} rows",
         GateReason.TOO_GOOD_TO_BE_TRUE: f"gain ≤ {rule.too_good_to_be_true:.0%}",
         GateReason.PERFORMANCE_SHORT: f"gain ≥ {rule.min_gain:.1%} at {rule.confidence:.0%} confidence",
         GateReason.SEGMENT_SHORT: f"gain by {losses}" if losses else NONE,
@@ -167,17 +173,20 @@ def segments(card: Card, subject: Scores) -> Table:
     """The subject's gain in each part of the rows."""
     rows = tuple(
         (one.by, one.value, f"{one.n_rows:,}", one.gain.text(),
-         NONE if one.limit is None else f"{one.limit:+.1%}", _judged(card, one))
+         NONE if one.limit is None else f"{one.limit:+.1%}", _judged(card, subject, one))
         for one in subject.segments
     )  # fmt: skip
     heads = ("by", "segment", "rows", f"gain over {card.report.baseline}", "at least", "verdict")
     return Table(f"Segments of {subject.name}", heads, "llrrrl", rows)
 
 
-def _judged(card: Card, segment: SegmentScore) -> Text:
-    if segment.limit is not None:
-        return segment.gain.against(segment.limit)
-    return "too small to judge" if card.too_small(segment) else "shown only"
+def _judged(card: Card, subject: Scores, segment: SegmentScore) -> Text:
+    """What the gate for segments says of one alone."""
+    if segment.limit is None:
+        return "too small to judge" if card.too_small(segment) else "shown only"
+    gate = next(one for one in GATES if one.reason is GateReason.SEGMENT_SHORT)
+    alone = subject.model_copy(update={"segments": (segment,)})
+    return gate.ask(alone, card.report, Thresholds.of(card.contract))[0]
 
 
 def search(card: Card) -> Table | None:
@@ -185,11 +194,12 @@ def search(card: Card) -> Table | None:
     tried = card.training.get("search") or []
     if not tried:
         return None
-    names = ("configurations", "folds", "fits", "seconds")
+    told = ("configurations", "folds", "fits", "seconds")
+    names = tuple(name for name in told if any(name in one for one in tried))
     rows = tuple(
         (words(str(one.get("family", NONE))), *(_number(one.get(name)) for name in names)) for one in tried
     )
-    return Table("Search by family", ("family", *names), "lrrrr", rows)
+    return Table("Search by family", ("family", *names), "l" + "r" * len(names), rows)
 
 
 def _number(value: object) -> str:
@@ -213,9 +223,9 @@ def lineage(card: Card) -> Table:
 
 
 def held_out(card: Card) -> str:
-    """Which periods were held out."""
+    """Which periods were held out; empty where there is no time."""
     dates, period = card.report.held_out, card.contract.problem.period
     if not dates:
-        return "no held-out periods"
+        return ""
     ends = period_label(min(dates), period), period_label(max(dates), period)
     return f"{len(dates)} {period}s, {ends[0]} to {ends[1]}"

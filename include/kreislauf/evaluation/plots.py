@@ -80,8 +80,9 @@ def _predicted(card: Card) -> Plot | None:
 
 
 def _scatter(card: Card, rows: pd.DataFrame) -> Plot:
-    known = rows[["low", "high"]].notna().all(axis=1)
-    inside = rows["target"].between(rows["low"], rows["high"])
+    ends = rows[["low", "high"]].astype(float)
+    known = pd.Series(np.isfinite(ends.to_numpy()).all(axis=1), index=rows.index)
+    inside = known & rows["target"].between(rows["low"], rows["high"])
     shown = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, MAX_POINTS).astype(int))]
     share = f"; {inside[known].mean():.0%} of outcomes lie inside their intervals" if known.any() else ""
     some = f"{len(shown)} of {len(rows)}" if len(shown) < len(rows) else f"{len(rows)}"
@@ -111,10 +112,10 @@ def _scatter(card: Card, rows: pd.DataFrame) -> Plot:
 
 
 def _distances(rows: pd.DataFrame) -> list[Any]:
-    """From predictions down and up to the ends of their intervals; none where an end is not known."""
-    middle = rows["prediction"].to_numpy(float)
-    down, up = middle - rows["low"].to_numpy(float), rows["high"].to_numpy(float) - middle
-    return [np.clip(np.nan_to_num(one, posinf=0.0), 0.0, None) for one in (down, up)]
+    """From predictions down and up to the ends of their intervals; nothing where they are not known."""
+    middle, low, high = (rows[name].to_numpy(float) for name in ("prediction", "low", "high"))
+    known = np.isfinite(low) & np.isfinite(high)
+    return [np.where(known, distance, 0.0) for distance in (middle - low, high - middle)]
 
 
 def _calibration(rows: pd.DataFrame) -> Plot:
@@ -165,7 +166,7 @@ def _confusion(rows: pd.DataFrame) -> Plot:
 
 
 def _error(card: Card) -> Plot | None:
-    if card.rows.empty:
+    if card.rows.empty or "period" not in card.rows:
         return None
     name, losses = _losses(card)
     by_period = losses.groupby(card.rows["period"].to_numpy()).mean().dropna(how="all")
