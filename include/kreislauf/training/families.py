@@ -72,7 +72,9 @@ def _seeded(made: type[BaseEstimator], **fixed: Any) -> Build:
 
 
 def _logistic(params: Params, seed: int) -> BaseEstimator:
-    return LogisticRegression(C=1.0 / params["alpha"], max_iter=1000, random_state=seed)
+    given = {"max_iter": 1000, "C": 1.0 / params["alpha"], **params}
+    del given["alpha"]
+    return LogisticRegression(**given, random_state=seed)
 
 
 def _knn(made: type[BaseEstimator]) -> Build:
@@ -88,7 +90,7 @@ FAMILIES: Mapping[str, Family] = {
     for family in (
         Family(
             "ridge", 1, {"regression": _seeded(Ridge), "classification": _logistic},
-            {"alpha": (300.0, 1000.0, 100.0, 3000.0, 30.0, 10.0, 3.0, 1.0)},
+            {"alpha": (100.0, 300.0, 30.0, 1000.0, 10.0, 3000.0, 3.0, 1.0)},
         ),
         Family(
             "nearest_neighbours", 2,

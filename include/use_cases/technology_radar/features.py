@@ -1,18 +1,19 @@
 """Features and target of the technology radar, as pure functions of the raw panel and of ``as_of``.
 
-A technology's *index* in a quarter is the mean of three shares, each normalised to sum to one over the panel:
+A technology's *index* in a quarter is the mean of the logs of three shares, each normalised to sum to one over the
+panel:
 
 - GitHub: pull requests for languages, new stars of the main repository for everything else. The two cannot be
   compared with each other, so each is a share within its own group.
 - Stack Overflow: questions. The panel's sum as denominator also takes out that they were counted in two ways.
 - Job advertisements that name the technology. Here zero is an observation; elsewhere it means "not seen".
 
-The *level* is the log of the index, the *target* its change over the next quarter, in log points: 0.05 is
-about 5 %.
+The *level* is that index, the *target* its change over the next :data:`HORIZON` quarters, in log points: 0.05 is about
+5 %.
 
 Time: the row of quarter q is available at the end of q. Features of (technology, q), and whether the row
 exists, use quarters up to q only, so they do not depend on ``as_of``; the target of q is known at the end of
-q + 1. They do depend on which technologies the panel holds: shares of a wider panel are shares of more.
+q + HORIZON. They do depend on which technologies the panel holds: shares of a wider panel are shares of more.
 """
 
 from __future__ import annotations
@@ -30,15 +31,23 @@ REQUIRED: tuple[str, ...] = (
 )  # fmt: skip
 """Raw columns read. Languages need ``gh_pull_requests_share``, all other kinds ``gh_repo_new_stars``."""
 
+HORIZON = 1
+"""Quarters from a row to the end of its target; the contract says the same."""
 SOURCES = ("github", "stack_overflow", "jobs")
-NUMERIC: tuple[str, ...] = (
-    "level", "change_1", "change_2", "change_4", "deviation", "volatility",
-    *(f"{source}_{name}" for source in SOURCES for name in ("change_1", "change_4", "gap", "deviation")),
+SHAPES: tuple[str, ...] = (
+    "change_1", "change_2", "change_4", "change_before", "change_same_season", "deviation_4", "deviation_8",
+    "smoothed_3", "smoothed_12", "trend",
 )  # fmt: skip
-"""Finite in every row, in log points: changes over 1, 2 and 4 quarters, distance of a source to the index
-(``gap``), distance to the own mean of the last four quarters (``deviation``), standard deviation of the
-quarterly changes over two years (``volatility``). Age is left out on purpose: in a short history it is
-calendar time in disguise, and cost 2 to 6 points of MAE gain in 2016."""
+NUMERIC: tuple[str, ...] = (
+    "level", "volatility", *SHAPES,
+    *(f"{source}_{name}" for source in SOURCES for name in (*SHAPES, "gap")),
+)  # fmt: skip
+"""Finite in every row, in log points, of the index and of each source: changes over 1, 2 and 4 quarters, of the quarter
+before, and of the same season a year ago; distance to the own mean of 4 and 8 quarters (``deviation``) and to the
+exponential mean with weights 0.3 and 0.12 (``smoothed``); exponential mean of weight 0.5 over that of 0.12 (``trend``);
+distance of a source to the index (``gap``); standard deviation of the quarterly changes over two years
+(``volatility``). Age is left out on purpose: in a short history it is calendar time in disguise, and cost 2 to 6 points
+of MAE gain in 2016."""
 
 CATEGORICAL: tuple[str, ...] = ("kind", "season")
 COLUMNS: tuple[str, ...] = ("entity", "period", *NUMERIC, *CATEGORICAL, "target")
@@ -154,34 +163,43 @@ def _shares(visible: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _level(shares: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Log of the mean of the three shares; NaN where one source has not seen the technology."""
-    return _log((shares["github"] + shares["stack_overflow"] + shares["jobs"]) / 3)
+    """Mean of the logs of the three shares; NaN where one source has not seen the technology."""
+    return (_log(shares["github"]) + _log(shares["stack_overflow"]) + _log(shares["jobs_floored"])) / len(
+        SOURCES
+    )
 
 
 def _log(table: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(np.log(table), index=table.index, columns=table.columns)
+    """Log of shares; NaN where there is none."""
+    return pd.DataFrame(np.log(table.where(table > 0)), index=table.index, columns=table.columns)
 
 
 def _target(level: pd.DataFrame) -> pd.DataFrame:
-    return level.shift(-1) - level
+    return level.shift(-HORIZON) - level
 
 
 def _features(level: pd.DataFrame, shares: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    change = level.diff()
-    features = {"level": level, "change_1": change, "change_2": level.diff(2), "change_4": level.diff(4)}
-    features["deviation"] = _deviation(level)
-    features["volatility"] = change.rolling(8, min_periods=4).std()
+    features = {"level": level, "volatility": level.diff().rolling(8, min_periods=4).std(), **_shapes(level)}
     for source in SOURCES:
         log_share = _log(shares["jobs_floored" if source == "jobs" else source])
-        features[f"{source}_change_1"] = log_share.diff()
-        features[f"{source}_change_4"] = log_share.diff(4)
+        features |= {f"{source}_{name}": table for name, table in _shapes(log_share).items()}
         features[f"{source}_gap"] = log_share - level
-        features[f"{source}_deviation"] = _deviation(log_share)
     return features
 
 
-def _deviation(table: pd.DataFrame) -> pd.DataFrame:
-    return table - table.rolling(4).mean()
+def _shapes(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    change = table.diff()
+    return {
+        "change_1": change, "change_2": table.diff(2), "change_4": table.diff(4), "change_before": change.shift(1),
+        "change_same_season": change.shift(3),
+        "deviation_4": table - table.rolling(4).mean(), "deviation_8": table - table.rolling(8, min_periods=4).mean(),
+        "smoothed_3": table - _smoothed(table, 0.3), "smoothed_12": table - _smoothed(table, 0.12),
+        "trend": _smoothed(table, 0.5) - _smoothed(table, 0.12),
+    }  # fmt: skip
+
+
+def _smoothed(table: pd.DataFrame, weight: float) -> pd.DataFrame:
+    return table.ewm(alpha=weight, ignore_na=True).mean()
 
 
 def _qualified(level: pd.DataFrame, mentions: pd.DataFrame) -> pd.DataFrame:
