@@ -16,9 +16,16 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.common.assets import timetable
-from dags.common.collection_tasks import LONGEST_WAIT, collect_step, portions, pushed_order, read_portion
+from dags.common.collection_tasks import LONGEST_WAIT, collect_step, portions, read_portion
 from dags.common.defaults import DAG_DEFAULTS, manual_form
-from dags.common.handover_tasks import perform_step, push_order, receive_order, way_out, ways_out
+from dags.common.handover_tasks import (
+    perform_step,
+    push_order,
+    pushed_order,
+    receive_order,
+    way_out,
+    ways_out,
+)
 from include.kreislauf.handovers import Role, Stage
 
 with DAG(

@@ -6,7 +6,6 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dags.common.handover_tasks import ORDER
 from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Stage, StepResult, WorkOrder
 from include.kreislauf.settings import get_settings
@@ -105,9 +104,3 @@ def collect_step(context: Any) -> Any:
         return collection_of(order, context, contract).finish()
 
     return step
-
-
-def pushed_order(context: Any, task_id: str) -> WorkOrder | None:
-    """The order that an earlier task of this run pushed, if it had anything to do."""
-    pushed = context["ti"].xcom_pull(task_ids=task_id, key=ORDER)
-    return WorkOrder.model_validate(pushed) if pushed else None

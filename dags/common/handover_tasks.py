@@ -85,6 +85,26 @@ def order_of(context: Any, task_id: str) -> WorkOrder:
     return WorkOrder.model_validate(context["ti"].xcom_pull(task_ids=task_id, key=ORDER))
 
 
+def pushed_order(context: Any, task_id: str) -> WorkOrder | None:
+    """The order that an earlier task of this run pushed, if it had anything to do."""
+    pushed = context["ti"].xcom_pull(task_ids=task_id, key=ORDER)
+    return WorkOrder.model_validate(pushed) if pushed else None
+
+
+def pushed_message(context: Any, task_id: str) -> Handover | Loop | None:
+    """The message with which an earlier task wants to leave this DAG, if it does."""
+    pushed = context["ti"].xcom_pull(task_ids=task_id, key=MESSAGE)
+    return parse_message(pushed[0]) if pushed else None
+
+
+def answer_of(context: Any, task_id: str) -> tuple[str, str]:
+    """What a person chose under *Required actions*, and who that was."""
+    answer = context["ti"].xcom_pull(task_ids=task_id)
+    return str(answer["chosen_options"][0]), str(
+        (answer.get("responded_by_user") or {}).get("name") or "a person"
+    )
+
+
 def push_order(context: Any, order: WorkOrder) -> None:
     """Give an order to the tasks that follow."""
     context["ti"].xcom_push(key=ORDER, value=order.model_dump(mode="json"))
