@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.pipeline import Pipeline
@@ -35,15 +36,13 @@ def importances(
     """  # fmt: skip
     learn = splits.held_out[0].learn
     predicted = np.concatenate([fold.predict for fold in splits.held_out])
-    model = _model(rows, candidate, members, learn, seed)
 
     def score(fitted: Pipeline, features: pd.DataFrame, outcomes: np.ndarray) -> float:
-        shown = (
-            fitted.predict(features) if rows.design.task == "regression" else fitted.predict_proba(features)
-        )
-        return -metric.total(float(metric.losses(outcomes, np.asarray(shown, dtype=np.float64)).mean()))
+        shown = _shown(fitted, features, rows)
+        return -metric.total(float(metric.losses(outcomes, shown).mean()))
 
     with one_thread():
+        model = _model(rows, candidate, members, learn, seed)
         found = permutation_importance(
             model, rows.features(predicted), rows.outcomes[predicted], scoring=score, n_repeats=REPEATS, random_state=seed
         )  # fmt: skip
@@ -54,6 +53,15 @@ def importances(
         )
     ]
     return tuple(sorted(made, key=lambda one: (-one.mean, one.feature)))
+
+
+def _shown(fitted: Pipeline, features: pd.DataFrame, rows: Rows) -> npt.NDArray[np.float64]:
+    """Numbers, shape (n,), or probabilities of all classes, (n, classes), those unseen in learning 0."""
+    if rows.design.task == "regression":
+        return np.asarray(fitted.predict(features), dtype=np.float64)
+    shares = np.zeros((len(features), len(rows.classes)))
+    shares[:, fitted.classes_.astype(np.intp)] = fitted.predict_proba(features)
+    return shares
 
 
 def _model(

@@ -168,6 +168,8 @@ class Evaluation:
         """Each candidate beside the champion, and a sentence about it."""
         if champion is None:
             return (), "no champion: nothing is live"
+        if self.question.metric.task != "regression":
+            return (), "champion not comparable: a release gives no probabilities"
         live = champion.predictions[[*self.keys, "prediction"]].rename(columns={"prediction": "live"})
         live = live.assign(period=pd.to_datetime(live["period"]))
         if live.duplicated(self.keys).any():
@@ -223,7 +225,8 @@ class Evaluation:
     def _segments(self, rows: pd.DataFrame, own: Floats) -> Iterable[SegmentScore]:
         if self.question.segments is None:
             return
-        marks = rows[self.keys].merge(self.question.segments, on=self.keys, how="left")
+        segments = self.question.segments.drop_duplicates()  # without time an entity may have several rows
+        marks = rows[self.keys].merge(segments, on=self.keys, how="left", validate="many_to_one")
         for rule in self.question.performance.segments:
             for value in sorted(marks[rule.by].dropna().astype(str).unique()):
                 inside = (marks[rule.by].astype(str) == value).to_numpy()

@@ -208,9 +208,10 @@ def metrics_of(report: Report, scores: Scores, contract: Contract) -> dict[str, 
 
 
 def _uplift(rows: pd.DataFrame, top: int) -> float:
-    return portfolio_uplift(
-        rows["prediction"].to_numpy(), rows["target"].to_numpy(), top, names=rows["entity"].tolist()
-    )
+    """Of classes the position of the most probable one is predicted, as a release does."""
+    shares = [name for name in rows.columns if name[:1] == "p" and name[1:].isdigit()]
+    shown = rows[shares].to_numpy().argmax(axis=1) if shares else rows["prediction"].to_numpy()
+    return portfolio_uplift(shown, rows["target"].to_numpy(), top, names=rows["entity"].tolist())
 
 
 def _question(order: WorkOrder, decision: Decision, importance: tuple[Importance, ...]) -> str:
