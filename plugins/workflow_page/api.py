@@ -13,6 +13,7 @@ from include.kreislauf.feedback import overview
 from include.kreislauf.feedback.overview_models import Overview, UseCase
 from include.kreislauf.settings import get_settings
 from include.kreislauf.store.database import get_store
+from plugins.workflow_page.documents import documents
 from plugins.workflow_page.pages import pages
 
 HEADERS = {
@@ -37,7 +38,7 @@ def make_app(*, page_guard: Guard, data_guard: Guard) -> FastAPI:
     Parameters
     ----------
     page_guard: dependency of every route; raises when the caller may not see the page.
-    data_guard: dependency of the routes that answer with data, besides.
+    data_guard: dependency of the routes that answer with data or documents, besides.
     """
     app = FastAPI(
         title="Kreislauf",
@@ -50,6 +51,7 @@ def make_app(*, page_guard: Guard, data_guard: Guard) -> FastAPI:
     )
     app.include_router(pages)
     app.include_router(data, dependencies=[Depends(data_guard)])
+    app.include_router(documents, dependencies=[Depends(data_guard)])
     app.add_exception_handler(KreislaufError, _problem)
     app.middleware("http")(_with_headers)
     return app
@@ -76,5 +78,6 @@ def _problem(_request: Request, error: Exception) -> Response:
 
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)  # a document's own policy is stricter
     return response

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from include.kreislauf.evaluation.card import write_card
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.settings import ROOT, Settings
 from include.kreislauf.store.database import Store
+from tests.evaluation.card_examples import card, order
 from tests.plugins.story import NAME, Story, tell
+
+WITH_DOCUMENTS = "c0002-2015-10-01"
+"""The cycle whose release is live; its evaluation was the first attempt's."""
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +44,20 @@ def installation(
         store.upgrade()
         with store.write() as db:
             told(Story(db, contract))
+        leave_documents(settings)
         return settings
 
     return make
+
+
+def leave_documents(settings: Settings) -> None:
+    """What evaluation and collection of one cycle leave beside its artefacts."""
+    one = card(order=order().model_copy(update={"cycle_id": WITH_DOCUMENTS, "attempt": 1}))
+    write_card(settings.artefacts / NAME / "model_cards" / f"{WITH_DOCUMENTS}-1", one)
+    sheets = settings.artefacts / NAME / "data_sheets" / f"{WITH_DOCUMENTS}-1"
+    sheets.mkdir(parents=True)
+    (sheets / "data_sheet.md").write_text("# Data sheet: → <b>text</b>\n", encoding="utf-8")
+    (sheets / "data_sheet.png").write_bytes(b"\x89PNG\r\n\x1a\n")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ class Story:
     def __init__(self, db: Connection, contract: Contract) -> None:
         self.db = db
         self.contract = contract
+        self.metric = "mae"
         self._now = START
 
     @property
@@ -79,7 +80,8 @@ class Story:
         return made.id
 
     def release(self, cycle: Cycle, version: int, gain: float) -> None:
-        manifest = {"family": "hist_gradient_boosting", "metrics": {"mae": 0.1, "mae_gain": gain}}
+        metrics = {self.metric: 0.1, f"{self.metric}_gain": gain, "portfolio_uplift": 0.02}
+        manifest = {"family": "hist_gradient_boosting", "metrics": metrics}
         row = ReleaseRow(NAME, version, cycle.cycle_id, 1, "path", "0" * 64, manifest, cycle.as_of, self.now)
         assert live.save_release(self.db, row)
         before = live.live(self.db, NAME)

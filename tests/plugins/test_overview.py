@@ -44,7 +44,7 @@ def test_the_story_is_told(told: Settings) -> None:
     done = [place.stage for place in found.standing.places if place.state == "done"]
     assert done == [Stage.COLLECTION, Stage.PREPARATION]
     assert found.live is not None
-    assert (found.live.version, found.live.mae_gain) == (2, 0.0842)
+    assert (found.live.version, found.live.metric, found.live.gain) == (2, "mae", 0.0842)
     assert f"{found.live.since:%Y-%m-%d}" == "2015-10-01"
     assert [one.version for one in found.promotions] == [1, 2]
 
@@ -59,6 +59,51 @@ def test_did_it_help(told: Settings) -> None:
     assert (at_work.change.after, at_work.change.helped, at_work.release) == (None, None, None)
     assert refused.note == "cool-down until 2016-03-01"
     assert first.change is None
+
+
+CARD = "documents/technology_radar/c0002-2015-10-01/1/model_card"
+SHEET = "documents/technology_radar/c0002-2015-10-01/1/data_sheet"
+
+
+def test_documents_of_cycles_and_of_the_live_release(told: Settings) -> None:
+    found = view(told)
+    expected = [("model card", CARD), ("data sheet", SHEET)]
+    assert found.live is not None
+    assert [(one.name, one.href) for one in found.live.documents] == expected
+    # the first cycle was evaluated too, but nothing of it was kept
+    assert [[one.href for one in cycle.documents] for cycle in found.cycles] == [[], [], [CARD, SHEET], []]
+
+
+def test_documents_need_a_handover_and_a_release_has_those_it_was_made_from(installation: Make) -> None:
+    def tell(story: Any) -> None:
+        cycle = story.cycle("2015-10-01", "manual/requirements", "first")
+        story.hand_over(cycle, Stage.COLLECTION)
+        story.hand_over(cycle, Stage.EVALUATION, attempt=2)
+        story.release(cycle, 1, 0.1)  # made by attempt 1
+        story.hand_over(cycle, Stage.COLLECTION, Stage.EVALUATION, attempt=3)
+
+    settings = installation(tell)
+    for attempt in (1, 2, 4):
+        for folder, file in (("model_cards", "model_card.html"), ("data_sheets", "data_sheet.md")):
+            path = settings.artefacts / NAME / folder / f"c0001-2015-10-01-{attempt}" / file
+            path.parent.mkdir(parents=True)
+            path.touch()
+    found = view(settings)
+    base = "documents/technology_radar/c0001-2015-10-01"
+    assert [one.href for one in found.cycles[0].documents] == [f"{base}/2/model_card", f"{base}/1/data_sheet"]
+    assert found.live is not None
+    assert [one.href for one in found.live.documents] == [f"{base}/1/data_sheet"]
+
+
+def test_a_gain_in_another_metric(installation: Make) -> None:
+    def tell(story: Any) -> None:
+        cycle = story.cycle("2015-10-01", "manual/requirements", "first")
+        story.metric = "log_loss"
+        story.release(cycle, 1, 0.2)
+
+    live = view(installation(tell)).live
+    assert live is not None
+    assert (live.metric, live.gain) == ("log_loss", 0.2)
 
 
 def test_fired_loops_are_counted_by_edge(told: Settings) -> None:

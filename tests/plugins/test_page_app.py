@@ -63,7 +63,7 @@ def test_errors_say_what_is_wrong_and_what_to_do(client: TestClient, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("page", "data", "expected"), [(refuse, allow, [403] * 4), (allow, refuse, [200, 200, 403, 403])]
+    ("page", "data", "expected"), [(refuse, allow, [403] * 5), (allow, refuse, [200, 200, 403, 403, 403])]
 )
 def test_the_guards_stand_before_every_route(
     told: Settings, page: Any, data: Any, expected: list[int]

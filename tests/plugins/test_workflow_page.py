@@ -56,6 +56,8 @@ def ask(stack: EmbeddedStack, path: str, **headers: str) -> httpx.Response:
 ROUTES = [
     *routes(make_app(page_guard=allow, data_guard=allow)),
     "/static/style.css",
+    "/documents/technology_radar/c0002-2015-10-01/1/data_sheet",
+    "/documents/technology_radar/c0002-2015-10-01/9/nothing",
     "/api/use-cases/nothing",
 ]
 
@@ -186,6 +188,31 @@ def test_the_page_shows_ring_metrics_and_cycles(
 
 @pytest.mark.ring
 @pytest.mark.browser
+@pytest.mark.parametrize("place", ["#live", "#cycles tbody tr:nth-child(3)"])
+def test_a_click_shows_the_model_card(
+    stack: EmbeddedStack, browser: Browser, tmp_path: Path, place: str
+) -> None:
+    with opened(browser, stack, 1280) as page:
+        assert page.locator(place).locator("a").all_inner_texts() == ["model card", "data sheet"]
+        assert page.locator("#cycles tbody tr").first.locator("a").count() == 0
+        page.screenshot(path=tmp_path / "page.png", full_page=True)
+        page.locator(place).get_by_role("link", name="model card").click()
+        page.wait_for_url(f"**{PREFIX}/documents/technology_radar/c0002-2015-10-01/1/model_card")
+        assert page.get_by_role("heading", level=1).inner_text() == f"Model card: {TITLE}"
+        pictures = page.locator("img")
+        assert pictures.count() == 5
+        drawn = "all => all.every((one) => one.complete && one.naturalWidth > 500)"
+        assert pictures.evaluate_all(drawn)
+        assert page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") == "12px"
+        page.screenshot(path=tmp_path / "card.png")
+        page.go_back()
+        page.wait_for_selector("svg.ring")
+        page.locator(place).get_by_role("link", name="data sheet").click()
+        page.wait_for_selector("text=# Data sheet: → <b>text</b>")
+
+
+@pytest.mark.ring
+@pytest.mark.browser
 def test_text_from_the_store_is_text(stack: EmbeddedStack, browser: Browser) -> None:
     with opened(browser, stack, 1280) as page:
         assert "<script>document.title" in page.locator("#cycles tbody tr").last.inner_text()
@@ -227,6 +254,9 @@ def test_the_page_inside_airflow(stack: EmbeddedStack, browser: Browser) -> None
     frame = page.frame_locator("iframe")
     frame.locator("svg.ring").wait_for()
     assert page.url.endswith("/plugin/kreislauf/kreislauf/")
+    frame.locator("#live").get_by_role("link", name="model card").click()
+    frame.get_by_role("heading", name=f"Model card: {TITLE}").wait_for()
+    page.go_back()
     frame.locator("#use-case").select_option("wrong_name")
     page.wait_for_url("**/plugin/kreislauf/kreislauf/?use_case=wrong_name")
     frame.get_by_text("Nothing is live yet.").wait_for()

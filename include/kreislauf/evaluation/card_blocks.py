@@ -127,7 +127,7 @@ def _row(cells: Sequence[Text]) -> str:
 
 def _line(text: Text) -> str:
     """A text at the beginning of a line, where some characters would begin a list or a heading."""
-    line = _text(text)
+    line = _text(text).strip()
     return re.sub(r"^(\d{0,9})([-+=.)]|#+)(?=\s|[-=]|$)", r"\1\\\2", line)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from include.kreislauf.errors import ContractError, StoreError
+from include.kreislauf.feedback.documents import Attempts, documents_of, handed_over
 from include.kreislauf.feedback.overview_models import (
     Change,
     CycleLine,
@@ -41,6 +42,8 @@ MAX_CYCLES = 50
 MAX_VERDICTS = 200
 MAX_LOOPS = 500
 MAX_PROMOTIONS = 50
+GAIN = "_gain"
+"""Ends the name of a manifest's number that says by how much a metric of the baseline is undercut."""
 FIRED_CYCLES = 10
 """The loops of so many of the newest cycles are shown on the ring."""
 
@@ -76,18 +79,22 @@ def overview(store: Store, settings: Settings, name: str) -> Overview:
         shown = cycles.all_cycles(db, name, MAX_CYCLES)[::-1]
         if not (contract or signed or shown):
             contract_path(settings.use_cases, name)
-        return _assemble(db, name, contract or signed, problem, shown)
+        return _assemble(db, settings, name, contract or signed, problem, shown)
 
 
 def _assemble(
-    db: Connection, name: str, known: Contract | None, problem: str, shown: list[Cycle]
+    db: Connection, settings: Settings, name: str, known: Contract | None, problem: str, shown: list[Cycle]
 ) -> Overview:
     pointer = live.live(db, name)
     release = live.find_release(db, name, pointer.version) if pointer else None
     current = current_cycle(db, name, shown, release.cycle_id if release else None)
     ids = [cycle.cycle_id for cycle in shown] + ([current.cycle_id] if current else [])
     raised = _loops(db, name, ids)
-    lines = _lines(db, name, shown + ([current] if current else []), raised)
+    attempts = handed_over(db, name, [*ids, release.cycle_id] if release else ids)
+    lines = {
+        cycle_id: line.model_copy(update={"documents": documents_of(settings, name, cycle_id, attempts)})
+        for cycle_id, line in _lines(db, name, shown + ([current] if current else []), raised).items()
+    }
     changes = _promotions(db, name)
     return Overview(
         use_case=UseCase(name=name, title=known.title if known else "", problem=problem),
@@ -95,7 +102,7 @@ def _assemble(
         sign_off=_sign_off(db, known) if known else None,
         current=lines[current.cycle_id] if current else None,
         standing=standing(db, current, raised), fired=_fired(raised, shown[:FIRED_CYCLES], current),
-        fired_cycles=FIRED_CYCLES, live=_live(release, changes), promotions=tuple(_promotion(row) for row in changes),
+        fired_cycles=FIRED_CYCLES, live=_live(settings, release, changes, attempts), promotions=tuple(_promotion(row) for row in changes),
         metrics=_metrics(db, name, known), cycles=tuple(lines[cycle.cycle_id] for cycle in shown),
     )  # fmt: skip
 
@@ -180,14 +187,18 @@ def _fired(raised: list[Row[Any]], newest: list[Cycle], current: Cycle | None) -
     )  # fmt: skip
 
 
-def _live(release: live.ReleaseRow | None, changes: list[Row[Any]]) -> LiveRelease | None:
+def _live(
+    settings: Settings, release: live.ReleaseRow | None, changes: list[Row[Any]], attempts: Attempts
+) -> LiveRelease | None:
     if release is None or not changes:
         return None
     metrics = release.manifest.get("metrics") or {}
+    gained = next((name for name in metrics if name.endswith(GAIN)), "")
     last = changes[-1]
     return LiveRelease(
         version=release.version, cycle_id=release.cycle_id, since=last.as_of, promoted_at=last.at, reason=last.reason,
-        family=str(release.manifest.get("family", "")), mae_gain=_finite(metrics.get("mae_gain")),
+        family=str(release.manifest.get("family", "")), metric=gained.removesuffix(GAIN), gain=_finite(metrics.get(gained)),
+        documents=documents_of(settings, release.use_case, release.cycle_id, attempts, until=release.attempt),
     )  # fmt: skip
 
 

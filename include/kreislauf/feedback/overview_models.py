@@ -25,6 +25,13 @@ class SignOff(Frozen):
     how: str = ""
 
 
+class Document(Frozen):
+    """Something to read; ``href`` is its address below the page."""
+
+    name: str
+    href: str
+
+
 class Change(Frozen):
     """The business metric before and after a cycle, from the loop that opened it."""
 
@@ -49,6 +56,7 @@ class CycleLine(Frozen):
     opened_at: AwareDatetime
     release: int | None
     change: Change | None
+    documents: tuple[Document, ...] = ()
 
 
 class Fired(Frozen):
@@ -74,7 +82,10 @@ class LiveRelease(Frozen):
     promoted_at: AwareDatetime
     reason: str
     family: str
-    mae_gain: float | None
+    metric: str
+    gain: float | None
+    """Share by which the error of the baseline is undercut, in the metric named."""
+    documents: tuple[Document, ...] = ()
 
 
 class Promotion(Frozen):

@@ -26,6 +26,9 @@ export function time(iso) {
   return text.slice(11, 16) === "00:00" ? text.slice(0, 10) : `${text.slice(0, 10)} ${text.slice(11, 16)} UTC`;
 }
 
+/** Links to documents, in this frame: Airflow's allows no new windows. */
+export const links = (documents) => documents.map(({ name, href }) => el("a", { class: "document", href }, name));
+
 export const words = (name) => name.replaceAll("_", " ");
 
 /** `loop/monitoring→mlops` as people say it. */

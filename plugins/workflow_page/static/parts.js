@@ -1,6 +1,6 @@
 // The parts of the page that are made of words: current cycle, live release, loops, numbers, the table of cycles.
 
-import { badge, el, number, startedBy, time, words } from "./dom.js";
+import { badge, el, links, number, startedBy, time, words } from "./dom.js";
 import { sentence } from "./ring.js";
 
 const opened = new Set();
@@ -41,15 +41,17 @@ function contract(signOff) {
   return el("span", {}, el("span", { class: "code" }, signOff.contract.slice(0, 12)), ` ${decision}`);
 }
 
+const documents = ({ documents }) => (documents.length ? el("span", { class: "documents" }, ...links(documents)) : "");
+
 export function liveRelease(view) {
   const live = view.live;
   if (!live) return el("p", { class: "muted" }, "Nothing is live yet.");
-  const gain = live.mae_gain === null ? "" : `${number(live.mae_gain * 100)} % lower error than persistence (MAE, held-out periods)`;
+  const gain = live.gain === null ? "" : `${number(live.gain * 100)} % lower error than the baseline (${words(live.metric)}, held-out rows)`;
   return el(
     "div",
     {},
     el("p", { class: "lead" }, el("strong", {}, `Release ${live.version}`), el("span", { class: "muted" }, ` from cycle ${live.cycle_id}`)),
-    facts(["Since", time(live.since)], ["Model", words(live.family)], ["Gain", gain], ["Promoted", `${time(live.promoted_at)}: ${live.reason}`]),
+    facts(["Since", time(live.since)], ["Model", words(live.family)], ["Gain", gain], ["Promoted", `${time(live.promoted_at)}: ${live.reason}`], ["Documents", documents(live)]),
   );
 }
 
@@ -83,8 +85,9 @@ export function cycleTable(view) {
     cycle.release === null ? "–" : String(cycle.release),
     change(cycle),
     helped(cycle),
+    documents(cycle) || "–",
   ]);
-  const heads = ["Cycle", "Started by", "Reason", "State", "Release", "Metric before → after", "Did it help?"];
+  const heads = ["Cycle", "Started by", "Reason", "State", "Release", "Metric before → after", "Did it help?", "Documents"];
   return table(heads, rows, `The newest ${view.cycles.length} cycles, newest first`);
 }
 
