@@ -63,7 +63,10 @@ class _Evaluation:
             return StepResult(turned_down(self.order, decision, self.importance, self.answer), document)
         if decision.verdict is not Verdict.PASS or decision.winner is None:
             exhausted = bool(self.saved.index["exhausted"])
-            loop = loop_back(self.order, decision, self.report, self.importance, exhausted=exhausted)
+            loop = loop_back(
+                self.order, decision, self.report, self.importance, exhausted=exhausted,
+                business=self.contract.gate_metric,
+            )  # fmt: skip
             return StepResult(loop, document)
         return StepResult(self._handover(decision.winner), document)
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from include.kreislauf.evaluation.models import Decision, GateReason, Importance, Report, Scores
 from include.kreislauf.handovers import Edge, Evidence, Loop, PersonAnswer, Reason, Stage, WorkOrder
 from include.kreislauf.preparation.exclusion import FEATURE
+from include.kreislauf.requirements.contract import PortfolioUplift
+from include.kreislauf.statistics.metrics import metric
 from include.kreislauf.statistics.verdicts import Verdict
 
 MANY_UNKNOWN = 0.2
@@ -43,14 +45,15 @@ def way_back(decision: Decision, report: Report, *, exhausted: bool, harmful: Se
 
 
 def loop_back(
-    order: WorkOrder, decision: Decision, report: Report, importance: Sequence[Importance], *, exhausted: bool
-) -> Loop:
+    order: WorkOrder, decision: Decision, report: Report, importance: Sequence[Importance], *, exhausted: bool,
+    business: PortfolioUplift,
+) -> Loop:  # fmt: skip
     """The loop, with the numbers that speak against all candidates."""
     harmful = [one.feature for one in importance if one.mean < 0]
     edge, reason, step = way_back(decision, report, exhausted=exhausted, harmful=harmful)
     named = harmful if step is Stage.PREPARATION else []
     evidence = [
-        *_numbers(decision, report),
+        *_numbers(decision, report, business),
         *(
             Evidence(name=FEATURE, value=one.mean, unit=f"importance, {report.metric}", note=one.feature)
             for one in importance if one.feature in named
@@ -73,27 +76,32 @@ def turned_down(
     return order.loop(edge, reason, text, evidence=suspects, step=step, by=answer.by)
 
 
-def _numbers(decision: Decision, report: Report) -> list[Evidence]:
+def _numbers(decision: Decision, report: Report, business: PortfolioUplift) -> list[Evidence]:
     found = [Evidence(name="held_out_periods", value=float(len(report.held_out)), unit="periods")]
     if report.unknown_entities:
         found.append(
             Evidence(name="unknown_entities", value=report.unknown_entities, unit="share of outcomes")
         )
     if decision.closest:
-        found += _scores(report.scores(decision.closest), report)
+        found += _scores(report.scores(decision.closest), report, business)
     return found
 
 
-def _scores(scores: Scores, report: Report) -> list[Evidence]:
+def _scores(scores: Scores, report: Report, business: PortfolioUplift) -> list[Evidence]:
     numbers = [
-        Evidence(name=report.metric, value=scores.error, note=scores.name),
+        Evidence(name=report.metric, value=scores.error, unit=metric(report.metric).unit, note=scores.name),
         Evidence(
             name=f"{report.metric}_gain",
             value=scores.gain.value,
             unit=f"share of {report.baseline}",
             note=scores.gain.text(),
         ),
-        Evidence(name="business_metric", value=scores.business.value, note=scores.business.text("+.4f")),
+        Evidence(
+            name=business.name,
+            value=scores.business.value,
+            unit=business.unit,
+            note=scores.business.text("+.4f"),
+        ),
     ]
     if scores.coverage is not None:
         numbers.append(Evidence(name="interval_coverage", value=scores.coverage, unit="share of outcomes"))
