@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
 from include.kreislauf.settings import ROOT, get_settings
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         "--widen", action="store_true", help="take in emerging technologies, as a loop would (emerging.adopt)"
     )
     collect.set_defaults(command=_collect)
+
+    add_commands(commands, _day)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")

@@ -73,6 +73,28 @@ def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Setti
     raise ReleaseError("no free version number", where=order.use_case, next_step="clear the task")
 
 
+def release_alone(order: WorkOrder, contract: Contract, settings: Settings, version: str) -> tuple[Path, str]:
+    """A release of a winner, written and verified, and neither recorded nor live; its folder and its note.
+
+    Raises
+    ------
+    ReleaseError: the winner is not among the candidates, or the release does not answer as the model did.
+    TrainingError: the training's files are missing or were changed.
+    """
+    winner = load_winner(settings, order.use_case, version)
+    order = order.model_copy(update={"inputs": {Stage.EVALUATION: version}})
+    path = settings.artefacts / "releases-alone" / order.use_case / order.cycle_id
+    manifest, digest = release_files.write_release(
+        path, _manifest(order, winner, 0, Store(settings.store)), _files(winner)
+    )
+    release_files.load_release(path, digest).check_golden()
+    summary = {"family": winner.family, "metrics": manifest["metrics"], "digest": digest}
+    return path, release_note(
+        contract,
+        order.handover(Stage.DEPLOYMENT, code_version=settings.code, output="alone", summary=summary),
+    )
+
+
 def promote(store: Store, row: ReleaseRow, order: WorkOrder, reason: str, settings: Settings) -> int | None:
     """Make a release the live one; returns the version before it. Does nothing when it is live already.
 
@@ -129,7 +151,7 @@ def _manifest(order: WorkOrder, winner: Winner, version: int, store: Store) -> d
     return {
         "use_case": order.use_case, "version": version, "cycle_id": order.cycle_id, "attempt": order.attempt,
         "contract_hash": order.contract_hash, "as_of": order.as_of.isoformat(), "inputs": winner.inputs,
-        "family": winner.family, "params": winner.params, "metrics": _metrics(order, store),
+        "family": winner.family, "params": winner.params, **_evaluated(order, store),
         "features": {"numeric": winner.numeric, "categorical": winner.categorical},
         "trained_until": winner.trained_until,
         "libraries": {"python": platform.python_version(), "scikit-learn": sklearn.__version__, "pandas": pd.__version__},
@@ -142,14 +164,18 @@ def _why(order: WorkOrder, store: Store) -> str:
         return cycles.get_cycle(db, order.use_case, order.cycle_id).reason
 
 
-def _metrics(order: WorkOrder, store: Store) -> dict[str, Any]:
-    """The numbers that the evaluation handed over with the winner."""
+def _evaluated(order: WorkOrder, store: Store) -> dict[str, Any]:
+    """What the evaluation handed over with the winner: its numbers, and the interval around its predictions."""
     with store.read() as db:
         evaluated = messages.find_handover_of(
             db, order.use_case, Stage.EVALUATION, order.inputs[Stage.EVALUATION]
         )
-    metrics = evaluated.summary.get("metrics") if evaluated else None
-    return dict(metrics) if isinstance(metrics, dict) else {}
+    summary = evaluated.summary if evaluated else {}
+    metrics, interval = summary.get("metrics"), summary.get("prediction_interval")
+    return {
+        "metrics": dict(metrics) if isinstance(metrics, dict) else {},
+        "interval": dict(interval) if isinstance(interval, dict) else {},
+    }
 
 
 def _files(winner: Winner) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from include.kreislauf.errors import KreislaufError
 from include.kreislauf.feedback.ledger import close_ripe_loops
 from include.kreislauf.feedback.work import contract_of, give_up_stale
 from include.kreislauf.handovers import MACHINE, OPENING, Edge, Evidence, Loop, Reason, Stage, WorkOrder
@@ -67,6 +68,27 @@ def check_all(orders: Iterable[WorkOrder], *, store: Store, now: datetime) -> tu
         except Exception as error:  # noqa: BLE001 - told by the caller, who must still emit the others' loops
             faults.append(f"{order.use_case}: {type(error).__name__}: {error}")
     return loops, faults
+
+
+def judge_live(order: WorkOrder, store: Store) -> list[Finding]:
+    """The live release's verdicts as of the order's time; nothing is recorded, and no loop is raised.
+
+    Raises
+    ------
+    KreislaufError: nothing is live, or its contract is not signed.
+    """
+    with store.read() as db:
+        pointer = live.live(db, order.use_case)
+        release = live.find_release(db, order.use_case, pointer.version) if pointer else None
+        contract = contracts.signed_contract(db, order.use_case)
+        if release is None or contract is None:
+            raise KreislaufError(
+                "nothing is live",
+                where=order.use_case,
+                next_step="let the ring run, or trigger the requirements DAG",
+            )
+        rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
+        return [_judge(db, one, release, rows, order) for one in contract.business_metrics]
 
 
 def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:
