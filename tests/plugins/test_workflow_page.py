@@ -256,7 +256,8 @@ def test_the_page_inside_airflow(stack: EmbeddedStack, browser: Browser) -> None
     assert page.url.endswith("/plugin/kreislauf/kreislauf/")
     frame.locator("#live").get_by_role("link", name="model card").click()
     frame.get_by_role("heading", name=f"Model card: {TITLE}").wait_for()
-    page.go_back()
+    page.evaluate("history.back()")  # only the frame goes back
+    frame.locator("svg.ring").wait_for()
     frame.locator("#use-case").select_option("wrong_name")
     page.wait_for_url("**/plugin/kreislauf/kreislauf/?use_case=wrong_name")
     frame.get_by_text("Nothing is live yet.").wait_for()

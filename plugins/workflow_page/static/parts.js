@@ -46,7 +46,7 @@ const documents = ({ documents }) => (documents.length ? el("span", { class: "do
 export function liveRelease(view) {
   const live = view.live;
   if (!live) return el("p", { class: "muted" }, "Nothing is live yet.");
-  const gain = live.gain === null ? "" : `${number(live.gain * 100)} % lower error than the baseline (${words(live.metric)}, held-out rows)`;
+  const gain = live.gain === null ? "" : `${number(live.gain * 100)} % lower error than the baseline (${live.metric.length <= 4 ? live.metric.toUpperCase() : words(live.metric)}, held-out rows)`;
   return el(
     "div",
     {},
