@@ -80,6 +80,8 @@ def split_rows(
 ) -> Splits:  # fmt: skip
     """Rows without time: one of ``folds`` parts is held out, the others are searched by cross-validation.
 
+    With two parts there is no search.
+
     Parameters
     ----------
     classes: shape (n_rows,), classes whose shares every part keeps.
@@ -94,9 +96,10 @@ def split_rows(
     positions = np.arange(n_rows)
     parts = [test for _, test in splitter.split(positions, classes, groups)]
     rest = np.setdiff1d(positions, parts[-1])
+    searched = parts[:-1] if folds > 2 else []  # of two, one is held out: nothing is left to learn from
     search = tuple(
         Fold(f"fold {number}", number, np.setdiff1d(rest, part), part)
-        for number, part in enumerate(parts[:-1], start=1)
+        for number, part in enumerate(searched, start=1)
     )
     return Splits(search, (Fold("held out", folds, rest, parts[-1]),))
 

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+ROUNDING = 1e-9
+"""A rank that is a whole number up to rounding is that number: 100 x 0.55 is 55.00000000000001."""
 
 
 def half_width(residuals: Floats, coverage: float) -> float:
@@ -30,7 +32,7 @@ def half_width(residuals: Floats, coverage: float) -> float:
     sizes = np.sort(np.abs(np.asarray(residuals, dtype=np.float64).reshape(-1)))
     if not np.isfinite(sizes).all():
         raise ValueError("residuals must be finite")
-    rank = ceil((sizes.size + 1) * coverage)
+    rank = ceil((sizes.size + 1) * coverage - ROUNDING)
     return float(sizes[rank - 1]) if rank <= sizes.size else inf
 
 
