@@ -70,7 +70,7 @@ class Rows:
         known = frame[frame["target"].notna()].copy()
         if design.period:
             known["period"] = pd.to_datetime(known["period"])
-        order = ["period", "entity"] if design.period else ["entity", *design.names]
+        order = ["period", "entity"] if design.period else ["entity", *design.names, "target"]
         rows = cls(design, known.sort_values(order, ignore_index=True, kind="stable"))
         if design.task == "classification" and len(rows.classes) < 2:
             raise TrainingError(

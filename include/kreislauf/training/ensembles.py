@@ -57,8 +57,9 @@ def is_ensemble(candidate: Candidate) -> bool:
 
 def combined(candidate: Candidate, predictions: Mapping[str, Floats]) -> Floats:
     """Its predictions from those of its members, by their names."""
-    parts = [weight * predictions[name] for name, weight in weights_of(candidate).items()]
-    return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+    weights = weights_of(candidate)  # rounded: their sum is not exactly 1, and the pipeline divides by it
+    parts = [predictions[name] for name in weights]
+    return np.asarray(np.average(parts, axis=0, weights=list(weights.values())), dtype=np.float64)
 
 
 def assemble(candidate: Candidate, members: Mapping[str, Pipeline], rows: Rows) -> Pipeline:

@@ -18,7 +18,7 @@ from include.kreislauf.errors import TrainingError
 from include.kreislauf.preparation.splits import Fold
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.families import Candidate, pipeline, reduced
-from include.kreislauf.training.parallel import deadline, limited
+from include.kreislauf.training.parallel import TookTooLong, deadline, limited
 
 Floats = npt.NDArray[np.float64]
 WINSOR = 0.03
@@ -109,6 +109,11 @@ def predict(model: Pipeline, rows: Rows, positions: npt.NDArray[np.int64]) -> Fl
     return found
 
 
+def reason(error: Exception) -> str:
+    """Why a candidate failed, in one sentence."""
+    return error.text if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+
+
 def _in_parallel(rows: Rows, jobs: Iterable[Job], seed: int, n_jobs: int) -> list[Trial]:
     trials: list[Trial] = Parallel(n_jobs=n_jobs)(delayed(limited(run))(rows, job, seed) for job in jobs)
     return trials
@@ -133,7 +138,7 @@ def run(rows: Rows, job: Job, seed: int) -> Trial:
             with deadline(min(job.seconds, job.until - time.time())):
                 predictions = _fit_and_predict(rows, job, seed)
         except Exception as error:  # noqa: BLE001 - a candidate may fail in any way, and the others go on
-            failed = error.text if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+            failed = TIME_UP if isinstance(error, TookTooLong) and time.time() >= job.until else reason(error)
     return Trial(job.candidate.name, job.fold, predictions, time.process_time() - started, failed)
 
 
