@@ -21,9 +21,9 @@ from include.kreislauf.evaluation.models import (
     SegmentScore,
 )
 from include.kreislauf.handovers import Stage, WorkOrder
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.contract import Contract, PortfolioUplift
 from include.kreislauf.requirements.loading import contract_path, load_contract
-from include.kreislauf.requirements.science import Segment
+from include.kreislauf.requirements.science import Performance, Segment
 from include.kreislauf.settings import ROOT
 from include.kreislauf.statistics.verdicts import Verdict
 
@@ -43,11 +43,20 @@ INPUTS = {
 
 
 def contract(**changes: Any) -> Contract:
-    """The practice example's contract, with segments."""
+    """The practice example's contract, with thresholds and segments that stay when that is tuned."""
     read = load_contract(contract_path(ROOT / "include" / "use_cases", "technology_radar"))
     rules = (Segment(by="kind"), Segment(by="entity_age", required=False))
-    performance = read.performance.model_copy(update={"segments": rules, **changes})
-    return read.model_copy(update={"performance": performance})
+    asked = Performance(metric="mae", baseline="persistence", min_gain=0.02, segments=rules)
+    business = PortfolioUplift(
+        kind="portfolio_uplift",
+        name="portfolio_uplift",
+        top=10,
+        gate_threshold=0.01,
+        threshold=0.01,
+        window_periods=3,
+    )
+    performance = asked.model_copy(update=changes)
+    return read.model_copy(update={"performance": performance, "business_metrics": (business,)})
 
 
 def classification(metric: str = "log_loss") -> Contract:
@@ -98,7 +107,7 @@ def report(**changes: Any) -> Report:
         "metric": "mae", "baseline": "persistence",
         "candidates": tuple(scores(*pair, coverage=covered) for pair in zip(NAMES, GAINS, strict=True)),
         "baselines": (baseline("persistence", 0.0), baseline("momentum", -0.21)),
-        "comparisons": (comparison(NAMES[0]),), "champion_note": "release 1, on 5 periods after its training data",
+        "comparisons": (comparison(NAMES[0]),), "champion_note": "champion compared on 5 periods after 2014-09-30",
         "held_out": tuple(period.date() for period in PERIODS), "failed": {"knn-002": "timed out after 120 s"},
         "unknown_entities": 0.034,
     }  # fmt: skip

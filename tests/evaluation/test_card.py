@@ -125,6 +125,7 @@ def test_numbers_stand_beside_what_they_must_reach() -> None:
     assert "| 78.3% | – | 80% ± 10 points |" in row_of(text, "outcomes inside")
     assert "± 0.1534" in row_of(text, "next 80% prediction interval")
     assert "RMSE 0.1285" in text
+    assert "Champion compared on 5 periods after 2014-09-30." in text
 
 
 def test_an_open_interval_and_an_unknown_number_say_so() -> None:
@@ -190,7 +191,7 @@ def test_a_candidate_that_fell_short() -> None:
     assert "**ridge-001**, family ridge" in section(text, "The model")
     assert "winner" not in section(text, "All candidates")
     assert "**Not to be released**" in section(text, "Limits")
-    assert "champion" not in section(text, "Numbers").split("Champion:")[0]
+    assert "champion" not in section(text, "Numbers").split("Champion compared")[0]
 
 
 def test_a_card_where_everything_failed(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def _numbers(card: Card, subject: Scores) -> list[Block]:
         )
         found.append(Paragraph(f"Further metrics: {others}."))
     if report.champion_note:
-        found.append(Paragraph(f"Champion: {report.champion_note}."))
+        found.append(Paragraph(f"{report.champion_note[:1].upper()}{report.champion_note[1:]}."))
     if (comparison := report.comparison(subject.name)) and comparison.same_predictions:
         found.append(Paragraph("It predicts exactly what the champion predicts."))
     return found
