@@ -13,7 +13,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection help mlflow setup setup-dev run test check format requirements schema clean
+.PHONY: add-source bench-collection bench-science help mlflow setup setup-dev run test check format requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -80,6 +80,9 @@ add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downl
 
 bench-collection: $(VENV)/.bench ## Measure the reading of GitHub events against gzip alone and other engines
 	$(BIN)/python -m benchmarks.collection
+
+bench-science: setup-dev ## Measure candidates, intervals, search and pipeline on the recorded panel (../shared/data)
+	$(BIN)/python -m benchmarks.science
 
 clean: ## Remove what runs wrote (not the environment)
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

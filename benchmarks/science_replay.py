@@ -4,27 +4,29 @@ predictions, each by a model that is fitted anew with what was known then. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from include.kreislauf.preparation.features import FeatureModule, load_features
-from include.kreislauf.preparation.splits import Splits, rolling_origin
+from include.kreislauf.preparation.splits import Fold, Splits, rolling_origin
 from include.kreislauf.requirements.science import Family, Training
 from include.kreislauf.settings import ROOT
 from include.kreislauf.statistics.metrics import METRICS
 from include.kreislauf.training.design import Design, Rows
-from include.kreislauf.training.families import configurations
+from include.kreislauf.training.families import Candidate, configurations
 from include.kreislauf.training.final import finish
 from include.kreislauf.training.search import search
 
 MIN_QUARTERS, MIN_MENTIONS = 20, 5.0
 FAMILIES = ("ridge", "hist_gradient_boosting", "random_forest", "extra_trees")
-SEED = 7
+TRAINING = Training(
+    candidates=tuple(Family(family=name) for name in FAMILIES), ensembles=("mean", "stack"), configurations=8,
+    held_out_periods=4, search_periods=8, seed=7,
+)  # fmt: skip
 METRIC = METRICS["mae"]
 
 
@@ -57,53 +59,46 @@ def design_of(module: FeatureModule, horizon: int) -> Design:
     return Design(tuple(module.NUMERIC), tuple(module.CATEGORICAL), "regression", "quarter", horizon)
 
 
-def replay(rows: Rows, question: Question, n_jobs: int, configurations_each: int = 8) -> pd.DataFrame:
-    """Predictions of the chosen candidate and of persistence, columns as of ``CandidateSet.predictions``."""
-    training = Training(
-        candidates=tuple(Family(family=name) for name in FAMILIES), ensembles=("mean", "stack"),
-        configurations=configurations_each, held_out_periods=4, search_periods=8, seed=SEED,
-    )  # fmt: skip
-    folds = rolling_origin(rows.times, rows.blocks, question.horizon, training.min_rows)
+def replay(rows: Rows, question: Question, n_jobs: int) -> pd.DataFrame:
+    """Predictions of all candidates and baselines, columns as of ``CandidateSet.predictions``, and ``year``.
+
+    Of each year the judged rows (part ``held_out``) and those of its search, which calibrate its intervals.
+    """
+    folds = rolling_origin(rows.times, rows.blocks, question.horizon, TRAINING.min_rows)
     judged = [fold for fold in folds if fold.label >= question.first.isoformat()]
-    years = sorted({fold.label[:4] for fold in judged})
     parts = []
-    for year in years:
-        now = [fold for fold in judged if fold.label[:4] == year]
-        known = [fold for fold in folds if fold.time + question.horizon <= now[0].time]
-        splits = Splits(tuple(known[-training.search_periods :]), tuple(now))
-        parts.append(_year(rows, splits, training, n_jobs).assign(year=year))
+    for year in sorted({fold.label[:4] for fold in judged}):
+        now = tuple(fold for fold in judged if fold.label[:4] == year)
+        parts.append(_year(rows, splits_before(folds, now, question.horizon), n_jobs).assign(year=year))
     return pd.concat(parts, ignore_index=True)
 
 
-def _year(rows: Rows, splits: Splits, training: Training, n_jobs: int) -> pd.DataFrame:
-    tried = {
-        one.family: configurations(one, "regression", training.configurations, training.seed)
-        for one in training.candidates
+def splits_before(folds: Sequence[Fold], now: tuple[Fold, ...], horizon: int) -> Splits:
+    """The folds to judge, and for the search the latest ones whose outcomes were known before."""
+    known = [fold for fold in folds if fold.time + horizon <= now[0].time]
+    return Splits(tuple(known[-TRAINING.search_periods :]), now)
+
+
+def tried(count: int) -> dict[str, tuple[Candidate, ...]]:
+    """So many configurations of each family."""
+    return {
+        one.family: configurations(one, "regression", count, TRAINING.seed) for one in TRAINING.candidates
     }
-    found = search(rows, tried, splits.search, METRIC, seed=training.seed, n_jobs=n_jobs)
-    trained = finish(rows, splits, list(found.values()), training, n_jobs=n_jobs)
-    chosen = best_in_search(trained.predictions, [one.name for one in trained.candidates])
-    names = trained.predictions["model"]
-    print(f"  {splits.held_out[0].label}: {len(splits.search)} folds searched, chosen {chosen}", flush=True)
-    held_out = trained.predictions[trained.predictions["part"] == "held_out"]
-    return held_out.assign(chosen=names.loc[held_out.index].eq(chosen))
 
 
-def best_in_search(predictions: pd.DataFrame, names: Iterable[str]) -> str:
-    """The candidate with the smallest error in the search; without one, the last: the broadest ensemble."""
-    seen = predictions[predictions["part"] == "search"]
-    errors = {
-        name: float(np.abs(own["target"] - own["prediction"]).mean())
-        for name in names if len(own := seen[seen["model"] == name])
-    }  # fmt: skip
-    return min(errors, key=lambda name: errors[name]) if errors else next(n for n in names if n.startswith("mean:"))
+def _year(rows: Rows, splits: Splits, n_jobs: int) -> pd.DataFrame:
+    spaces = tried(TRAINING.configurations)
+    found = search(rows, spaces, splits.search, METRIC, seed=TRAINING.seed, n_jobs=n_jobs)
+    trained = finish(rows, splits, list(found.values()), TRAINING, n_jobs=n_jobs)
+    best = ", ".join(one.best.name for one in found.values() if one.best)
+    print(f"  {splits.held_out[0].label}: {len(splits.search)} periods searched, best {best}", flush=True)
+    return trained.predictions
 
 
-def restricted(predictions: pd.DataFrame, technologies: list[str]) -> pd.DataFrame:
-    """Only some technologies are judged; all are learnt from."""
-    return predictions[predictions["entity"].isin(technologies)].reset_index(drop=True)
-
-
-def with_horizon(question: Question, horizon: int) -> Question:
-    """The same question for another horizon."""
-    return replace(question, horizon=horizon)
+def of_kind(
+    predictions: pd.DataFrame, kind: str, technologies: Collection[str], part: str = "held_out"
+) -> pd.DataFrame:
+    """The rows of one family, ensemble or baseline, of some technologies; all are learnt from."""
+    kinds = predictions["model"].str.split(":").str[0]
+    chosen = (kinds == kind) & predictions["entity"].isin(technologies) & (predictions["part"] == part)
+    return predictions[chosen].sort_values(["period", "entity"], ignore_index=True)

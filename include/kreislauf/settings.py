@@ -57,7 +57,8 @@ class Settings(BaseSettings):
         0, ge=0, description="Candidates trained at once; 0: as many as CPUs this process may use."
     )
     map_training: bool = Field(
-        False, description="Whether each model family is searched by an Airflow task of its own, on any worker."
+        False,
+        description="Whether each model family is searched by an Airflow task of its own, on any worker.",
     )
     dask_scheduler: str = Field(
         "", description="Dask scheduler to train on, e.g. tcp://host:8786; empty: processes of this machine."
