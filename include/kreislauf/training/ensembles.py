@@ -65,12 +65,13 @@ def combined(candidate: Candidate, predictions: Mapping[str, Floats]) -> Floats:
 def assemble(candidate: Candidate, members: Mapping[str, Pipeline], rows: Rows) -> Pipeline:
     """One pipeline of fitted members; they share their encoder, and are not fitted again."""
     weights = weights_of(candidate)
+    # n_jobs=1 below: other processes would give back copies of the members, and the file would hold them twice
     parts = [(f"member_{n}", FrozenEstimator(members[name]["model"])) for n, name in enumerate(weights)]
     encode = members[next(iter(weights))]["encode"]
     if rows.design.task == "regression":
-        model = VotingRegressor(parts, weights=list(weights.values()))
+        model = VotingRegressor(parts, weights=list(weights.values()), n_jobs=1)
     else:
-        model = VotingClassifier(parts, voting="soft", weights=list(weights.values()))
+        model = VotingClassifier(parts, voting="soft", weights=list(weights.values()), n_jobs=1)
     few = np.concatenate(
         [np.flatnonzero(rows.outcomes == value)[:1] for value in np.unique(rows.outcomes)[:200]]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,11 +15,11 @@ from include.kreislauf.preparation.splits import Fold, Splits
 from include.kreislauf.requirements.science import Training
 from include.kreislauf.training.baselines import baselines
 from include.kreislauf.training.design import Rows
-from include.kreislauf.training.ensembles import assemble, combined, ensembles, is_ensemble, weights_of
+from include.kreislauf.training.ensembles import assemble, combined, ensembles, weights_of
 from include.kreislauf.training.families import Candidate
-from include.kreislauf.training.parallel import limited
+from include.kreislauf.training.parallel import deadline, limited
 from include.kreislauf.training.search import Searched
-from include.kreislauf.training.trials import Floats, Job, fit, run_all
+from include.kreislauf.training.trials import Floats, Job, fit, reason, run_all
 
 ByFold = dict[str, Floats]
 
@@ -53,15 +54,20 @@ def finish(
     finalists = [one.best for one in best if one.best]
     held_out, broken = _held_out(rows, splits.held_out, finalists, training, n_jobs)
     failed |= broken
-    alive = [one for one in best if one.best and one.best.name not in broken]
+    models, unfit = _final_models(
+        rows, [one for one in finalists if one.name not in broken], training, n_jobs
+    )
+    failed |= unfit
+    alive = [one for one in best if one.best and one.best.name in models]
     earlier = {one.best.name: one.predictions for one in alive if one.best}
     outcomes = {fold.label: rows.outcomes[fold.predict] for fold in splits.search}
     made = ensembles(training.ensembles, alive, outcomes)
     candidates = tuple(one.best for one in alive if one.best) + tuple(made)
+    held_out = {name: found for name, found in held_out.items() if name in models}
     for one in made:
         held_out[one.name] = _combined(one, held_out)
         earlier[one.name] = _combined(one, earlier)
-    models = _final_models(rows, candidates, training, n_jobs) if candidates else {}
+    models |= {one.name: assemble(one, models, rows) for one in made}
     parts = [
         _long(rows, part, folds, {**chosen, **baselines(rows, folds)})
         for part, folds, chosen in (("search", splits.search, earlier), ("held_out", splits.held_out, held_out))
@@ -93,14 +99,24 @@ def _combined(candidate: Candidate, predictions: Mapping[str, ByFold]) -> ByFold
 
 def _final_models(
     rows: Rows, candidates: Sequence[Candidate], training: Training, n_jobs: int
-) -> dict[str, Pipeline]:
-    everything = np.arange(len(rows.frame))
-    single = [one for one in candidates if not is_ensemble(one)]
+) -> tuple[dict[str, Pipeline], dict[str, str]]:
+    """By candidate the model fitted on all rows, and for those that failed why."""
     fitted = Parallel(n_jobs=n_jobs)(
-        delayed(limited(fit))(rows, one, everything, training.seed) for one in single
+        delayed(limited(_fitted))(rows, one, training.seed, training.candidate_seconds) for one in candidates
     )
-    models = {one.name: model for one, model in zip(single, fitted, strict=True)}
-    return models | {one.name: assemble(one, models, rows) for one in candidates if is_ensemble(one)}
+    found = {one.name: made for one, made in zip(candidates, fitted, strict=True)}
+    failed = {name: f"on all rows: {why}" for name, why in found.items() if isinstance(why, str)}
+    models = {name: pickle.loads(made) for name, made in found.items() if isinstance(made, bytes)}  # noqa: S301 - made here
+    return models, failed
+
+
+def _fitted(rows: Rows, candidate: Candidate, seed: int, seconds: float) -> bytes | str:
+    """The pickled model: in files it is then the same to the last byte, whichever process it was fitted in."""
+    try:
+        with deadline(seconds):
+            return pickle.dumps(fit(rows, candidate, np.arange(len(rows.frame)), seed))
+    except Exception as error:  # noqa: BLE001 - a candidate may fail in any way, and the others go on
+        return reason(error)
 
 
 def _long(rows: Rows, part: str, folds: Sequence[Fold], predictions: Mapping[str, ByFold]) -> pd.DataFrame:

@@ -56,7 +56,7 @@ class Portions:
             digests = json.loads((folder / DIGEST).read_bytes())
             account = json.loads(read_verified(folder / ACCOUNT, digests[ACCOUNT]))
             arrays = np.load(io.BytesIO(read_verified(folder / PREDICTIONS, digests[PREDICTIONS])))
-        except (OSError, ValueError, KeyError, ReleaseError):
+        except (OSError, ValueError, KeyError, TypeError, ReleaseError):
             return None
         return _searched(account, arrays) if account["basis"] == self.basis else None
 

@@ -23,7 +23,7 @@ def runs(
     rows: Rows, trained: Trained, searched: Sequence[Searched], metric: Metric, saved: CandidateSet
 ) -> list[TrackedRun]:  # fmt: skip
     """One per candidate of the hand-over, and one per configuration that was tried and left behind, or failed."""
-    tried = [_tried(one, name, metric) for one in searched for name in {**one.losses, **one.failed}]
+    tried = [_tried(one, name, metric, trained) for one in searched for name in {**one.losses, **one.failed}]
     handed = {candidate.name: candidate for candidate in trained.candidates}
     kept = [_handed(rows, trained, name, saved) for name in handed]
     failed = [
@@ -77,12 +77,12 @@ Tracking: {followed}.
 """
 
 
-def _tried(searched: Searched, name: str, metric: Metric) -> TrackedRun:
+def _tried(searched: Searched, name: str, metric: Metric, trained: Trained) -> TrackedRun:
     loss, folds = searched.losses.get(name, (None, 0))
     metrics = {} if loss is None else {f"search_{metric.name}": loss, "search_folds": float(folds)}
     return TrackedRun(
         name, {"family": searched.family, "configuration": name.partition(":")[2]}, metrics,
-        failed=searched.failed.get(name, ""), tags={"role": "searched"},
+        failed=trained.failed.get(name, ""), tags={"role": "searched"},
     )  # fmt: skip
 
 

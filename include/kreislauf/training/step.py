@@ -19,7 +19,7 @@ from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.metrics import Metric, metric
 from include.kreislauf.store.tables import Tables
 from include.kreislauf.training.design import Design, Rows
-from include.kreislauf.training.families import Candidate, configurations, size_of_space
+from include.kreislauf.training.families import WHERE, Candidate, configurations, size_of_space
 from include.kreislauf.training.files import save_candidates
 from include.kreislauf.training.final import Trained, finish
 from include.kreislauf.training.parallel import workers
@@ -38,7 +38,7 @@ def train(order: WorkOrder, contract: Contract, settings: Settings) -> StepResul
 
     Raises
     ------
-    TrainingError: a family or one of its parameters is unknown.
+    TrainingError: a family or one of its parameters is unknown, or a family is named twice.
     """
     return Training(order, contract, settings).result()
 
@@ -61,8 +61,14 @@ class Training:
         """The configurations of each family that this attempt may try, the default first."""
         asked = self.contract.training
         count = asked.configurations * 2 ** (self.order.attempt - 1)
-        found = (configurations(one, self.design.task, count, asked.seed) for one in asked.candidates)
-        return {candidates[0].family: candidates for candidates in found}
+        found = [configurations(one, self.design.task, count, asked.seed) for one in asked.candidates]
+        names = [candidates[0].family for candidates in found]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise TrainingError(
+                f"family {', '.join(twice)} is named twice", where=WHERE, allowed="each family once",
+                next_step="put all of its values into one space",
+            )  # fmt: skip
+        return dict(zip(names, found, strict=True))
 
     @property
     def exhausted(self) -> bool:

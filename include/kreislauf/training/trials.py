@@ -96,7 +96,8 @@ def fit(rows: Rows, candidate: Candidate, learn: npt.NDArray[np.int64], seed: in
     model = pipeline(candidate, rows.design, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the score says what it is worth
-        return model.fit(rows.features(learn), outcomes)
+        # astype: what came from another process has a dtype object of its own, which the model's pickle would show
+        return model.fit(rows.features(learn), outcomes.astype(np.float64))
 
 
 def predict(model: Pipeline, rows: Rows, positions: npt.NDArray[np.int64]) -> Floats:
