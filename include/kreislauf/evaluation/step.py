@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from include.kreislauf.evaluation.card import Card, write_card
-from include.kreislauf.evaluation.champion import find_champion
+from include.kreislauf.evaluation.champion import complete_features, find_champion
 from include.kreislauf.evaluation.gates import Thresholds, decide
 from include.kreislauf.evaluation.importance import importances
 from include.kreislauf.evaluation.intervals import with_intervals
@@ -97,7 +97,8 @@ class _Evaluation:
             business_level=contract.gate_metric.level, horizon=contract.problem.horizon,
             segments=segments_of(self.training.frame, self.training.design, contract.performance.segments),
         )  # fmt: skip
-        champion = find_champion(self.order.use_case, self._held_out, self.training.frame, self.settings)
+        features = complete_features(self.training)
+        champion = find_champion(self.order.use_case, self._held_out, features, self.settings)
         return build_report(
             self.predictions, self.saved.candidates, question, champion, failed=self.saved.index["failed"],
             unknown_entities=unknown_entities(self.training, self._held_out),
