@@ -244,3 +244,16 @@ def test_the_candidate_that_came_farthest_is_told_about() -> None:
     models = {"ridge": -ROWS["target"].clip(-0.3, 0.3), "random_forest": wrong_at_the_top()}
     decision = verdict(ROWS, models)
     assert (decision.closest, decision.reason) == ("random_forest", GateReason.BUSINESS_METRIC_SHORT)
+
+
+def test_exactly_as_many_periods_and_rows_as_needed_are_enough() -> None:
+    made = report(ROWS, {"ridge": SKILLED})
+    assert decide(made, Thresholds(min_periods=8, min_rows=160)).verdict is Verdict.PASS
+    assert decide(made, Thresholds(min_periods=9)).reason is GateReason.NOT_ENOUGH_ROWS
+    assert decide(made, Thresholds(min_rows=161)).reason is GateReason.NOT_ENOUGH_ROWS
+
+
+def test_a_segment_is_bad_when_surely_worse_than_the_baseline_and_by_more_than_is_tolerated() -> None:
+    """Its gain is -19.9%, at best -16.1%: worse for sure, and by more than 18% most likely."""
+    assert decide(segmented(max_loss=0.18), Thresholds()).reason is GateReason.SEGMENT_SHORT
+    assert decide(segmented(max_loss=0.21), Thresholds()).verdict is Verdict.PASS
