@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from include.kreislauf.preparation.splits import Fold
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.search import Limits, Searched, exhaustive, loss_of, search, spread
+from include.kreislauf.training.trials import TIME_UP, Trial, run_all
 from tests.training.worlds import (
     DESIGN,
     LOG_LOSS,
@@ -147,6 +149,19 @@ def test_a_default_that_the_end_of_the_search_interrupts_is_kept() -> None:
     slow = broken(hanging)
     one = found((slow, *light("nearest_neighbours")), "nearest_neighbours", limits=Limits(budget=0.3))
     assert (one.best, one.failed) == (slow, {})
+
+
+def test_when_time_runs_out_within_a_round_what_all_have_predicted_decides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(*given: Any) -> list[Trial]:
+        trials = run_all(*given)
+        return [*trials[:-1], replace(trials[-1], failed=TIME_UP)]
+
+    monkeypatch.setattr("include.kreislauf.training.search.run_all", late)
+    one = found(RIDGES[1:4])
+    assert (one.best, one.failed) == (RIDGES[3], {})
+    assert len(one.predictions) == len(FOLDS) - 3, "the last of each round is missing"
 
 
 def test_without_folds_the_default_is_taken_untried() -> None:
