@@ -96,12 +96,20 @@ def _contract(options: argparse.Namespace) -> int:
         model = Contract if options.what == "schema" else Catalogue
         print(json.dumps(json_schema(model), indent=1, ensure_ascii=False))
         return 0
+    from include.kreislauf.training.families import check_declared
+
     contracts, broken = load_all(Path(get_settings().use_cases))
+    faults = [f"{one.name}: {one.error.text}" for one in broken]
     for name, contract in contracts.items():
-        print(f"{name}: valid, version {contract.hash}")
-    for one in broken:
-        print(f"{one.name}: {one.error.text}", file=sys.stderr)
-    return 1 if broken else 0
+        try:
+            check_declared(contract)
+        except KreislaufError as error:
+            faults.append(f"{name}: {error.text}")
+        else:
+            print(f"{name}: valid, version {contract.hash}")
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
 
 
 def _collect(options: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ def write_use_case(folder: Path, name: str = "radar", **changes: Any) -> Contrac
     recorded = yaml.safe_load((EXAMPLE / "recorded.yaml").read_text())
     values = yaml.safe_load((EXAMPLE / "contract.yaml").read_text()) | recorded | {"name": name} | LIGHT
     for field, value in changes.items():
-        values[field] = {**values[field], **value} if isinstance(value, dict) else value
+        values[field] = {**values.get(field, {}), **value} if isinstance(value, dict) else value
     (folder / name / "contract.yaml").write_text(
         yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False)
     )

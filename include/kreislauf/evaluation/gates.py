@@ -97,7 +97,7 @@ def _segments(scores: Scores, report: Report, _limits: Thresholds) -> tuple[Verd
 
 
 def _is_bad(gain: float | None, high: float | None, limit: float | None) -> bool:
-    return gain is not None and limit is not None and gain < limit and (high is None or high < 0)
+    return gain is not None and limit is not None and gain < limit and high is not None and high < 0
 
 
 def _intervals(scores: Scores, _report: Report, limits: Thresholds) -> tuple[Verdict, str]:

@@ -30,7 +30,7 @@ def way_back(decision: Decision, report: Report, *, exhausted: bool, harmful: Se
     Parameters
     ----------
     exhausted: whether the search has tried all that the contract allows.
-    harmful: features whose permutation makes the error smaller.
+    harmful: features whose permutation makes the error clearly smaller.
     """
     if decision.reason is GateReason.NOT_ENOUGH_ROWS:
         return MORE_DATA
@@ -49,7 +49,7 @@ def loop_back(
     business: PortfolioUplift,
 ) -> Loop:  # fmt: skip
     """The loop, with the numbers that speak against all candidates."""
-    harmful = [one.feature for one in importance if one.mean < 0]
+    harmful = [one.feature for one in importance if one.mean < -one.deviation]
     edge, reason, step = way_back(decision, report, exhausted=exhausted, harmful=harmful)
     named = harmful if step is Stage.PREPARATION else []
     evidence = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-LARGEST = 1e150
+LARGEST = 1e30
 """Larger numbers are pulled in to it: their squares would overflow."""
 MISSING = "__missing"
 WHERE = "encoder"

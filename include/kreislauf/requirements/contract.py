@@ -17,6 +17,12 @@ from include.kreislauf.requirements.science import Performance, Preparation, Tra
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 from include.kreislauf.requirements.sources import Counted, Rows, Source
 
+FITTING: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "regression": (("mae", "rmse"), ("persistence", "momentum", "drift")),
+    "classification": (("log_loss", "brier"), ("prior",)),
+}
+"""By kind of target, the metrics and baselines that judge it."""
+
 
 class Problem(Section):
     """What is predicted, for what, and how far ahead."""
@@ -148,6 +154,20 @@ class Contract(Section):
                     allowed="columns of the source in problem.entity and problem.time",
                 )
         return sources
+
+    @model_validator(mode="after")
+    def _performance_fits_the_problem(self) -> Contract:
+        metrics, baselines = FITTING[self.problem.kind]
+        for field, value, allowed in (
+            ("metric", self.performance.metric, metrics),
+            ("baseline", self.performance.baseline, baselines),
+        ):
+            if value not in allowed:
+                raise inconsistent(
+                    f"performance.{field} {value} does not judge a {self.problem.kind}",
+                    allowed=", ".join(allowed),
+                )
+        return self
 
     @model_validator(mode="after")
     def _counted_sources_have_a_catalogue(self) -> Contract:

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 
+Values = Annotated[tuple[JsonValue, ...], Field(min_length=1, strict=False)]
 Columns = Annotated[tuple[ColumnName, ...], Field(min_length=1, strict=False)]
 
 
@@ -90,10 +91,10 @@ class Family(Section):
     """A model family to try."""
 
     family: str = Field(min_length=1, description="Registered name of a model family.")
-    space: dict[str, tuple[JsonValue, ...]] = Field(
-        default_factory=dict, strict=False,
-        description="Values to try by parameter, instead of the family's own.",
-    )  # fmt: skip
+    space: dict[str, Values] = Field(
+        default_factory=dict,
+        description="Values to try by parameter, instead of the family's own; the first is the default.",
+    )
 
 
 class Training(Section):

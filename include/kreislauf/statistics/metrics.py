@@ -37,9 +37,14 @@ class Metric:
     unit: str = "unit of the target"
 
     def gain(self, mean_loss: float, mean_loss_of_baseline: float) -> float:
-        """Share by which the metric of a baseline is undercut: 1 is no error at all, negative is worse."""
-        base = self.total(mean_loss_of_baseline)
-        return 1.0 - self.total(mean_loss) / base if base > 0 else 0.0
+        """Share by which the metric of a baseline is undercut: 1 is no error at all, negative is worse.
+
+        A baseline without any error cannot be undercut: 0 if it is equalled, -1 if not.
+        """
+        own, base = self.total(mean_loss), self.total(mean_loss_of_baseline)
+        if base > 0:
+            return 1.0 - own / base
+        return -1.0 if own > 0 else 0.0
 
 
 def _absolute(outcome: Floats, predicted: Floats) -> Floats:

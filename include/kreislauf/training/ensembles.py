@@ -86,7 +86,7 @@ def _loss(searched: Searched) -> tuple[bool, float, str]:
 
 
 def _stack(ranked: Sequence[Searched], outcomes: Mapping[str, Floats]) -> Floats | None:
-    """Weights with the least squared error over the folds that all have predicted; ``None`` without any."""
+    """Weights with the least squared error over the folds that all have predicted; ``None`` without two members."""
     shared = sorted(set.intersection(*(set(one.predictions) for one in ranked)))
     if not shared:
         return None
@@ -97,7 +97,9 @@ def _stack(ranked: Sequence[Searched], outcomes: Mapping[str, Floats]) -> Floats
         columns = [column.reshape(-1) for column in columns]
     weights, _ = nnls(np.column_stack(columns), truth)
     weights = np.where(weights < LEAST_WEIGHT * max(weights.sum(), 1e-12), 0.0, weights)
-    return weights / weights.sum() if weights.sum() > 0 else None
+    return (
+        weights / weights.sum() if np.count_nonzero(weights) > 1 else None
+    )  # one alone is a candidate already
 
 
 def _candidate(kind: str, ranked: Sequence[Searched], weights: Floats) -> Candidate:

@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from include.kreislauf.errors import TrainingError
 from include.kreislauf.preparation.encoder import FeatureEncoder
+from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.science import Family as Declared
 from include.kreislauf.statistics.metrics import Task
 from include.kreislauf.training.design import Design
@@ -163,6 +164,17 @@ def configurations(declared: Declared, task: Task, count: int, seed: int) -> tup
     return tuple(_candidate(found, params, default) for params in [default, *rest][:count])
 
 
+def check_declared(contract: Contract) -> None:
+    """Whether every family and parameter that a contract names is known.
+
+    Raises
+    ------
+    TrainingError: one is not; names what is allowed.
+    """
+    for declared in contract.training.candidates:
+        configurations(declared, contract.problem.kind, 1, contract.training.seed)
+
+
 def size_of_space(declared: Declared) -> int:
     """How many configurations a family has in all."""
     sizes = [len(values) for values in {**family(declared.family).space, **declared.space}.values()]
@@ -199,7 +211,7 @@ def _candidate(found: Family, params: dict[str, Any], default: dict[str, Any]) -
 
 def _require_known(found: Family, wanted: Mapping[str, Sequence[Any]], task: Task, seed: int) -> None:
     model = found.builders[task]({name: values[0] for name, values in found.space.items()}, seed)
-    known = set(model.get_params()) | set(found.space)
+    known = (set(model.get_params()) | set(found.space)) - {"random_state", "n_jobs"}
     if unknown := sorted(set(wanted) - known):
         raise TrainingError(
             f"family {found.name} has no parameter {', '.join(unknown)}", where=f"{WHERE}: space",
@@ -208,4 +220,10 @@ def _require_known(found: Family, wanted: Mapping[str, Sequence[Any]], task: Tas
     if empty := sorted(name for name, values in wanted.items() if not values):
         raise TrainingError(
             f"no value for {', '.join(empty)}", where=f"{WHERE}: space", allowed="one or more"
+        )
+    if repeated := sorted(name for name, values in wanted.items() if len({*map(repr, values)}) < len(values)):
+        raise TrainingError(
+            f"a value of {', '.join(repeated)} is named twice",
+            where=f"{WHERE}: space",
+            allowed="each value once",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ class Portions:
         write_files(
             self.folder / searched.family, {**files, DIGEST: json.dumps(digests, sort_keys=True).encode()}
         )
+
+    def clear(self) -> None:
+        """Remove the folder, once the training's own files hold everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def find(self, family: str) -> Searched | None:
         """One family's search, or ``None`` where there is none, or one of another basis, or a damaged one."""

@@ -161,6 +161,7 @@ class Training:
             runs(self.rows, trained, searched, self.metric, saved),
             tags(self.order, self.settings, saved),
         )  # fmt: skip
+        self.portions.clear()
         summary = {
             "candidates": [candidate.name for candidate in trained.candidates],
             "failed": trained.failed,
