@@ -272,7 +272,7 @@ def test_the_commit_keeps_the_lineage(lap: Lap) -> None:
 @pytest.mark.parametrize(
     ("preparation", "said"),
     [
-        ({"exclude": ["volatile"]}, "preparation.exclude: volatile is no feature; allowed: level, change_1"),
+        ({"exclude": ["volatile"]}, "preparation.exclude: volatile is no feature; allowed: level, volatility, change_1"),
         ({"exclude": [*FEATURES.NUMERIC, *FEATURES.CATEGORICAL]}, "every feature is left out"),
         ({"cleaning": [{"step": "drop_missing", "columns": ["stars"]}]}, "cannot be done on stars; allowed: gh_pull_requests_share, "),
     ],

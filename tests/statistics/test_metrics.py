@@ -69,7 +69,7 @@ def test_a_gain_is_a_share_of_the_metric_not_of_the_loss() -> None:
     assert metric("rmse").gain(1.0, 4.0) == 0.5
     assert metric("mae").gain(3.0, 2.0) == -0.5
     assert metric("mae").gain(0.0, 2.0) == 1.0
-    assert metric("mae").gain(1.0, 0.0) == 0.0, "a baseline without error cannot be undercut"
+    assert metric("mae").gain(1.0, 0.0) == -1.0, "a baseline without error cannot be undercut"
 
 
 def test_metrics_are_found_by_name_and_by_task() -> None:

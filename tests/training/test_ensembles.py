@@ -88,18 +88,29 @@ def test_a_stack_of_probabilities_goes_by_the_class_that_happened(classes: int) 
     truth = rng.integers(classes, size=40).astype(float)
     right = 0.1 / classes + 0.9 * np.eye(classes)[truth.astype(int)]
     wrong = np.full((40, classes), 1 / classes)
-    (made,) = ensembles(
-        ["stack"], [searched("ridge", 1, wrong), searched("extra_trees", 2, right)], by_fold(truth)
-    )
-    assert weights_of(made) == {"extra_trees:default": 1.0}
+    half = np.where(np.arange(40)[:, None] < 20, right, wrong)
+    other = np.where(np.arange(40)[:, None] < 20, wrong, right)
+    found = [
+        searched("ridge", 1, half),
+        searched("extra_trees", 2, other),
+        searched("random_forest", 3, wrong),
+    ]
+    (made,) = ensembles(["stack"], found, by_fold(truth))
+    assert weights_of(made) == pytest.approx({"ridge:default": 0.5, "extra_trees:default": 0.5}, abs=0.02)
+
+
+def test_a_stack_of_one_is_left_out_because_it_is_a_candidate_already() -> None:
+    (values,) = numbers(30)
+    found = [searched("ridge", 1, values), searched("extra_trees", 2, -values)]
+    assert ensembles(["stack"], found, by_fold(values)) == []
 
 
 def test_a_stack_goes_by_the_folds_that_all_have_predicted() -> None:
     (first, second), (other, _) = numbers(30, 30), numbers(30, 30, seed=1)
     found = [searched("ridge", 1, first, second), searched("extra_trees", 2, other)]
-    truth = by_fold(first, np.zeros(30))  # the second fold would speak against ridge
+    truth = by_fold((first + other) / 2, np.zeros(30))  # the second fold would speak against ridge
     (made,) = ensembles(["stack"], found, truth)
-    assert weights_of(made) == pytest.approx({"ridge:default": 1.0})
+    assert weights_of(made) == pytest.approx({"ridge:default": 0.5, "extra_trees:default": 0.5})
 
 
 def test_the_best_three_take_part_and_what_did_not_predict_every_fold_comes_last() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from include.kreislauf.errors import TrainingError
 from include.kreislauf.requirements.science import Family as Declared
@@ -215,10 +216,14 @@ def test_errors_say_what_is_allowed() -> None:
         TrainingError, match=r"family ridge has no parameter beta, depth; allowed: alpha, copy_X"
     ):
         configurations(declared("ridge", depth=[1], beta=[2]), "regression", 1, SEED)
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        declared("ridge", alpha=[])
     with pytest.raises(
-        TrainingError, match=r"training.candidates: space: no value for alpha; allowed: one or more"
+        TrainingError, match=r"space: a value of alpha is named twice; allowed: each value once"
     ):
-        configurations(declared("ridge", alpha=[]), "regression", 1, SEED)
+        configurations(declared("ridge", alpha=[1.0, 2.0, 1.0]), "regression", 1, SEED)
+    with pytest.raises(TrainingError, match="random_forest has no parameter n_jobs, random_state"):
+        configurations(declared("random_forest", n_jobs=[2], random_state=[1]), "regression", 1, SEED)
     with pytest.raises(TrainingError, match="unknown model family 'mean'"):
         pipeline(Candidate("mean:ridge", "mean", {}), DESIGN, SEED)
 

@@ -217,10 +217,6 @@ def _require_known(found: Family, wanted: Mapping[str, Sequence[Any]], task: Tas
             f"family {found.name} has no parameter {', '.join(unknown)}", where=f"{WHERE}: space",
             allowed=sorted(known),
         )  # fmt: skip
-    if empty := sorted(name for name, values in wanted.items() if not values):
-        raise TrainingError(
-            f"no value for {', '.join(empty)}", where=f"{WHERE}: space", allowed="one or more"
-        )
     if repeated := sorted(name for name, values in wanted.items() if len({*map(repr, values)}) < len(values)):
         raise TrainingError(
             f"a value of {', '.join(repeated)} is named twice",

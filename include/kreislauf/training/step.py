@@ -168,7 +168,6 @@ class Training:
             "held_out": [fold.label for fold in self.splits.held_out],
             "trained_until": saved.index["trained_until"],
             "fits": sum(one.fits for one in searched),
-            "cpu_seconds": round(sum(one.seconds for one in searched), 1),
             "exhausted": self.exhausted,
             "tracking": {"runs": tracking.run_ids, "parent": tracking.parent, "note": tracking.note},
         }
