@@ -1,5 +1,14 @@
 """The ring in one process."""
 
-from tests.support.fixtures import lap, make_lap, script, scripted, simulated_panel
+import pytest
 
-__all__ = ["lap", "make_lap", "script", "scripted", "simulated_panel"]
+from tests.support.fixtures import MakeLap, make_lap, script, scripted, simulated_panel
+from tests.support.lap import Lap
+
+__all__ = ["make_lap", "script", "scripted", "simulated_panel"]
+
+
+@pytest.fixture
+def lap(make_lap: MakeLap) -> Lap:
+    """The ring with the real disciplines, and a gate that lets a ridge follow a ridge that is as good."""
+    return make_lap(performance={"champion_tolerance": 0.2})

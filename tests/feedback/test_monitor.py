@@ -80,7 +80,7 @@ def test_a_verdict_keeps_its_numbers(live: Lap) -> None:
     assert one.low is not None
     assert one.high is not None
     assert one.low < -0.02 < one.high
-    assert one.text == "mean of 3 periods -0.02 is below the threshold 0.01 (log points per period)"
+    assert one.text == "mean of 3 periods -0.02 is below the threshold 0.02 (log points per period)"
 
 
 def test_only_the_window_counts(live: Lap) -> None:
@@ -120,7 +120,7 @@ def test_a_loop_carries_its_evidence_with_units(live: Lap) -> None:
     evidence = {one.name: (one.value, one.unit) for one in loop.evidence}
     assert evidence == {
         UPLIFT: (pytest.approx(-0.05), "log points per period"),
-        "threshold": (0.01, "log points per period"),
+        "threshold": (0.02, "log points per period"),
         "matured_periods": (3.0, "periods"),
         "novelty": (0.2, "share of requested entities"),
     }

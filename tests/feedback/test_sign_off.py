@@ -70,7 +70,7 @@ def test_the_signed_contract_is_handed_over_with_a_readable_document(scripted: L
         document = messages.document_of(db, sent.id)
     assert document is not None
     for part in ("# Signed contract: Future-proof software technologies", scripted.contract.hash,
-                 "- portfolio_uplift: breach below 0.01 log points per period"):  # fmt: skip
+                 "- portfolio_uplift: breach below 0.02 log points per period"):  # fmt: skip
         assert part in document
 
 

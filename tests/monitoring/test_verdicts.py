@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.kreislauf.evaluation import report
+from include.kreislauf.evaluation import step as evaluation
 from include.kreislauf.monitoring import verdicts
 from include.kreislauf.periods import shift
 from include.kreislauf.requirements.contract import PortfolioUplift, Reported
@@ -91,11 +92,12 @@ def test_law_the_lab_and_the_live_metric_are_the_same_number(
     by_period = {
         period.date().isoformat(): value for period, value in verdicts.uplift_by_period(live, top).items()
     }
-    assert by_period == report.uplift_by_period(lab, top)
+    lab["fold"] = lab["period"].dt.date.map(str)
+    assert by_period == report.business_by_fold(lab, lambda rows: evaluation.uplift_of(rows, top))
 
 
 def test_both_call_the_one_function() -> None:
-    assert report.portfolio_uplift is verdicts.portfolio_uplift is portfolio_uplift
+    assert evaluation.portfolio_uplift is verdicts.portfolio_uplift is portfolio_uplift
 
 
 def test_an_entity_that_the_release_does_not_know_counts_in_all_but_is_never_recommended() -> None:

@@ -93,7 +93,7 @@ class _Evaluation:
         """All models on the same rows."""
         contract, top = self.contract, self.contract.gate_metric.top
         question = Question(
-            performance=contract.performance, business=lambda rows: _uplift(rows, top),
+            performance=contract.performance, business=lambda rows: uplift_of(rows, top),
             business_level=contract.gate_metric.level, horizon=contract.problem.horizon,
             segments=segments_of(self.training.frame, self.training.design, contract.performance.segments),
         )  # fmt: skip
@@ -211,8 +211,11 @@ def metrics_of(report: Report, scores: Scores, contract: Contract) -> dict[str, 
     }  # fmt: skip
 
 
-def _uplift(rows: pd.DataFrame, top: int) -> float:
-    """Of classes the position of the most probable one is predicted, as a release does."""
+def uplift_of(rows: pd.DataFrame, top: int) -> float:
+    """The contract's gate metric of one period: the portfolio uplift.
+
+    Of classes the position of the most probable one is predicted, as a release does.
+    """
     shares = [name for name in rows.columns if name[:1] == "p" and name[1:].isdigit()]
     shown = rows[shares].to_numpy().argmax(axis=1) if shares else rows["prediction"].to_numpy()
     return portfolio_uplift(shown, rows["target"].to_numpy(), top, names=rows["entity"].tolist())
