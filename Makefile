@@ -65,11 +65,12 @@ requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 COMPILE := pyproject.toml $(RESOLVE)
 
+TRACKED = $(CURDIR)/var$(if $(wildcard var/run/mlflow.db),/run)
 mlflow: export MLFLOW_DISABLE_TELEMETRY := true
 mlflow: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
-mlflow: setup ## Show the tracked trainings of var/ in a browser: PORT=5000
+mlflow: setup ## Show the tracked trainings in a browser, those of `make run` if there are any: PORT=5000
 	@exec $(BIN)/python -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
-		--backend-store-uri "sqlite:///$(CURDIR)/var/mlflow.db" --default-artifact-root "$(CURDIR)/var/mlflow-artefacts"
+		--backend-store-uri "sqlite:///$(TRACKED)/mlflow.db" --default-artifact-root "$(TRACKED)/mlflow-artefacts"
 
 schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json

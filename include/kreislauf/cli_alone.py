@@ -80,7 +80,7 @@ def _train(options: argparse.Namespace, order: WorkOrder, contract: Contract, se
 
 
 def _evaluate(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:
-    from include.kreislauf.evaluation.step import evaluate
+    from include.kreislauf.evaluation.step import card_folder, evaluate
     from include.kreislauf.training.files import load_candidates
 
     version = options.candidates or _handed_over(order, settings, Stage.TRAINING)
@@ -97,6 +97,8 @@ def _evaluate(options: argparse.Namespace, order: WorkOrder, contract: Contract,
         print(needed.question)
         print("next: look at the model card; if it is genuine, add --genuine NAME", file=sys.stderr)
         return ASKS_A_PERSON
+    finally:
+        print(f"model card: {card_folder(order, settings)}", file=sys.stderr)
 
 
 def _deploy(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:
@@ -160,6 +162,6 @@ def _handed_over(order: WorkOrder, settings: Settings, stage: Stage) -> str:
 
 def _nothing(order: WorkOrder, stage: Stage) -> KreislaufError:
     return KreislaufError(
-        f"there is no result of {stage} yet", where=order.use_case,
-        next_step="run the discipline before it, or name a version",
+        f"no cycle has handed over a result of {stage} yet", where=order.use_case,
+        next_step="name the version that the discipline before printed at its end (--help says how)",
     )  # fmt: skip

@@ -139,7 +139,7 @@ def test_an_open_interval_and_an_unknown_number_say_so() -> None:
 def test_all_candidates_in_one_table_with_what_became_of_them() -> None:
     text = section(model_card(card()), "All candidates")
     assert row_of(text, f"**{NAMES[0]}**").endswith("| **✓ pass**: winner |")
-    assert row_of(text, NAMES[1]).endswith("| **? inconclusive**: better than the baseline |")
+    assert "| **? inconclusive** at “better than the baseline”: " in row_of(text, NAMES[1])
     assert row_of(text, NAMES[2]).endswith("| not judged |")
     assert row_of(text, NAMES[3]).endswith("| **✓ pass** |")
     assert row_of(text, "persistence").endswith("| baseline of the gate |")

@@ -112,7 +112,7 @@ CASES = [
     *(random(seed, size) for seed in range(1, 8) for size in (1.0, 0.1, 0.01)),
     Case(GateReason.SEGMENT_SHORT, "good on average, bad in a required segment",
          lambda: segmented(),
-         "half second: gain -19.9% (-23.9% to -16.1%) over persistence, -10.0% needed"),
+         "half second: gain -19.9% (-26.3% to -14.3%) over persistence, -10.0% needed"),
     Case(GateReason.INTERVALS_OFF, "errors that grow as soon as it counts",
          lambda: report(ROWS, {"ridge": louder_from_the_held_out_periods_on(8.0)}), "intervals of 80% held"),
     Case(GateReason.INTERVALS_OFF, "errors that shrink as soon as it counts",
@@ -170,7 +170,7 @@ def test_a_skilled_candidate_passes_every_gate() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    seed=st.integers(0, 2**32 - 1),
+    seed=st.integers(1, 2**32 - 1),  # 0 is the seed of the truth itself
     size=st.floats(1e-3, 10.0),
     entities=st.integers(13, 30),
     skilled=st.booleans(),

@@ -84,11 +84,15 @@ def release_alone(order: WorkOrder, contract: Contract, settings: Settings, vers
     winner = load_winner(settings, order.use_case, version)
     order = order.model_copy(update={"inputs": {Stage.EVALUATION: version}})
     path = settings.artefacts / "releases-alone" / order.use_case / order.cycle_id
-    manifest, digest = release_files.write_release(
+    _, digest = release_files.write_release(
         path, _manifest(order, winner, 0, Store(settings.store)), _files(winner)
     )
     release_files.load_release(path, digest).check_golden()
-    summary = {"family": winner.family, "metrics": manifest["metrics"], "digest": digest}
+    summary: dict[str, Any] = {
+        "family": winner.family,
+        "trained_until": winner.trained_until,
+        "digest": digest,
+    }
     return path, release_note(
         contract,
         order.handover(Stage.DEPLOYMENT, code_version=settings.code, output="alone", summary=summary),

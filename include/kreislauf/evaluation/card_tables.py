@@ -137,7 +137,7 @@ def _outcome(card: Card, scores: Scores) -> Text:
     results = card.decision.results.get(scores.name, ())
     short = next((one for one in results if one.verdict is not Verdict.PASS), None)
     if short:
-        return (short.verdict, f": {QUESTIONS.get(short.gate, words(short.gate))}")
+        return (short.verdict, f" at “{QUESTIONS.get(short.gate, words(short.gate))}”: {short.text}")
     return Verdict.PASS if results else "not judged"
 
 

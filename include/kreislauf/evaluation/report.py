@@ -150,17 +150,16 @@ class Evaluation:
             n_periods=rows["fold"].nunique(), n_rows=len(rows),
         )  # fmt: skip
 
-    def gain(self, rows: pd.DataFrame, own: Floats, other: Floats) -> Estimate:
+    def gain(self, rows: pd.DataFrame, own: Floats, other: Floats, level: float | None = None) -> Estimate:
         """By how much losses undercut others, row by row, with an interval over whole blocks."""
+        level = level or self.question.level
         found: dict[str, tuple[Sequence[float], Sequence[float]]] = {
             str(block): (own[places].tolist(), other[places].tolist()) for block, places in _blocks(rows)
         }
         if not found:
-            return Estimate(value=None, level=self.question.level)
-        interval = block_bootstrap_gain(
-            found, self.question.metric.gain, self.question.level, length=self.question.horizon
-        )
-        return Estimate.of(interval, self.question.level)
+            return Estimate(value=None, level=level)
+        interval = block_bootstrap_gain(found, self.question.metric.gain, level, length=self.question.horizon)
+        return Estimate.of(interval, level)
 
     def compare_all(
         self, names: Iterable[str], champion: Champion | None
@@ -227,16 +226,19 @@ class Evaluation:
             return
         segments = self.question.segments.drop_duplicates()  # without time an entity may have several rows
         marks = rows[self.keys].merge(segments, on=self.keys, how="left", validate="many_to_one")
-        for rule in self.question.performance.segments:
-            for value in sorted(marks[rule.by].dropna().astype(str).unique()):
-                inside = (marks[rule.by].astype(str) == value).to_numpy()
-                n_rows = int(inside.sum())
-                judged = rule.required and n_rows >= rule.min_rows
-                part = rows[inside].reset_index(drop=True)
-                yield SegmentScore(
-                    by=rule.by, value=value, n_rows=n_rows, limit=-rule.max_loss if judged else None,
-                    gain=self.gain(part, own[inside], self.base_losses[inside]),
-                )  # fmt: skip
+        found = [
+            (rule, value, (marks[rule.by].astype(str) == value).to_numpy())
+            for rule in self.question.performance.segments
+            for value in sorted(marks[rule.by].dropna().astype(str).unique())
+        ]
+        judged = [rule.required and int(inside.sum()) >= rule.min_rows for rule, _, inside in found]
+        # of many segments one looks bad by chance: each is judged at a share of the error (Bonferroni)
+        level = 1 - (1 - self.question.level) / max(1, sum(judged))
+        for (rule, value, inside), counts in zip(found, judged, strict=True):
+            yield SegmentScore(
+                by=rule.by, value=value, n_rows=int(inside.sum()), limit=-rule.max_loss if counts else None,
+                gain=self.gain(rows[inside].reset_index(drop=True), own[inside], self.base_losses[inside], level),
+            )  # fmt: skip
 
 
 def losses(rows: pd.DataFrame, judged_by: Metric) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -175,9 +176,8 @@ class _Evaluation:
         return {path.name: path.read_bytes() for path in sorted(self._folder.iterdir()) if path.is_file()}
 
     @property
-    def _folder(self) -> Any:
-        name = f"{self.order.cycle_id}-{self.order.attempt}"
-        return self.settings.artefacts / self.order.use_case / "model_cards" / name
+    def _folder(self) -> Path:
+        return card_folder(self.order, self.settings)
 
     def _write_card(self) -> str:
         index = self.saved.index
@@ -201,6 +201,11 @@ class _Evaluation:
         keys = ["entity", "period"] if "period" in rows else ["entity"]
         base = self._held_out[[*keys, "prediction"]].rename(columns={"prediction": "baseline"})
         return rows.merge(base, on=keys, how="left")
+
+
+def card_folder(order: WorkOrder, settings: Settings) -> Path:
+    """Where the model card of an evaluation is."""
+    return settings.artefacts / order.use_case / "model_cards" / f"{order.cycle_id}-{order.attempt}"
 
 
 def metrics_of(report: Report, scores: Scores, contract: Contract) -> dict[str, float | None]:

@@ -60,16 +60,22 @@ def document_file(settings: Settings, use_case: str, cycle_id: str, attempt: int
 
 
 def handed_over(db: Connection, use_case: str, cycle_ids: Iterable[str]) -> Attempts:
-    """Attempts of cycles that came to a handover with a document, newest first, by cycle and stage."""
-    stages = {kind.stage for kind in KINDS.values()}
+    """Attempts of cycles that may have left a document, newest first, by cycle and stage.
+
+    A training that was handed over has been evaluated, or is: its card is there also where the answer was no, or waits.
+    """
+    stages = {Stage.TRAINING, *(kind.stage for kind in KINDS.values())}
     table = handovers.c
     query = select(table.cycle_id, table.stage, table.attempt).where(
         table.use_case == use_case, table.cycle_id.in_(set(cycle_ids)), table.stage.in_(stages)
     )
     found: dict[tuple[str, Stage], list[int]] = {}
     for row in db.execute(query.order_by(table.created_at.desc(), table.attempt.desc()).limit(MAX_HANDOVERS)):
-        found.setdefault((row.cycle_id, Stage(row.stage)), []).append(row.attempt)
-    return found
+        stage = Stage.EVALUATION if row.stage == Stage.TRAINING else Stage(row.stage)
+        attempts = found.setdefault((row.cycle_id, stage), [])
+        if row.attempt not in attempts:
+            attempts.append(row.attempt)
+    return {key: sorted(attempts, reverse=True) for key, attempts in found.items()}
 
 
 def documents_of(

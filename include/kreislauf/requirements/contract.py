@@ -155,19 +155,20 @@ class Contract(Section):
                 )
         return sources
 
-    @model_validator(mode="after")
-    def _performance_fits_the_problem(self) -> Contract:
-        metrics, baselines = FITTING[self.problem.kind]
-        for field, value, allowed in (
-            ("metric", self.performance.metric, metrics),
-            ("baseline", self.performance.baseline, baselines),
-        ):
+    @field_validator("performance")
+    @classmethod
+    def _performance_fits_the_problem(cls, performance: Performance, info: ValidationInfo) -> Performance:
+        problem: Problem | None = info.data.get("problem")
+        if problem is None:  # it is at fault itself
+            return performance
+        metrics, baselines = FITTING[problem.kind]
+        found = (("metric", performance.metric, metrics), ("baseline", performance.baseline, baselines))
+        for field, value, allowed in found:
             if value not in allowed:
                 raise inconsistent(
-                    f"performance.{field} {value} does not judge a {self.problem.kind}",
-                    allowed=", ".join(allowed),
+                    f"{field} {value} does not judge a {problem.kind}", allowed=", ".join(allowed)
                 )
-        return self
+        return performance
 
     @model_validator(mode="after")
     def _counted_sources_have_a_catalogue(self) -> Contract:
