@@ -162,6 +162,33 @@ def test_a_rejected_contract_goes_nowhere(ring: RunningRing) -> None:
     assert ring.api.runs("data_engineering", partition_key=cycle.key) == []
 
 
+def test_a_result_too_good_to_be_true_asks_the_data_scientist(ring: RunningRing) -> None:
+    path = add_use_case(ring, "wonder_radar", sign_off="automatic")
+    path.write_text(path.read_text().replace("too_good_to_be_true: 0.5", "too_good_to_be_true: 0.001"))
+    ring.api.trigger(
+        "requirements", conf={"use_case": "wonder_radar", "reason": "new", "as_of": AS_OF.isoformat()}
+    )
+    wait_until(lambda: bool(ring.api.hitl_details("data_science")))
+    (question,) = ring.api.hitl_details("data_science")
+    asked = question["task_instance"]
+    assert (asked["task_id"], question["options"]) == ("ask_data_scientist", ["Genuine", "A leak"])
+    assert "Most important features" in question["body"]
+    (cycle,) = ring.cycles("wonder_radar")
+    assert cycle.state is State.WAITING
+    assert ring.live_version("wonder_radar") is None
+    ring.api.answer_hitl(asked["dag_id"], asked["dag_run_id"], asked["task_id"], ["Genuine"])
+    ring.rest("wonder_radar")
+    assert ring.live_version("wonder_radar") == 1
+
+
+def test_each_family_was_searched_by_a_task_of_its_own(ring: RunningRing) -> None:
+    run = next(one for one in ring.api.runs("data_science") if one["state"] == "success")
+    tasks = ring.api.task_instances("data_science", run["dag_run_id"])
+    searched = [one for one in tasks if one["task_id"] == "search"]
+    assert sorted(one["map_index"] for one in searched) == [0, 1]  # ridge and boosting
+    assert {one["state"] for one in searched} == {"success"}
+
+
 def test_a_broken_contract_is_refused_and_the_others_keep_running(ring: RunningRing) -> None:
     path = add_use_case(ring, "broken_radar", sign_off="automatic")
     path.write_text(path.read_text().replace("kind: reported", "kind: vibes"))
