@@ -69,12 +69,13 @@ def test_target_is_the_change_of_the_level_over_the_next_quarter() -> None:
     np.testing.assert_allclose(of_one["change_1"].iloc[1:], of_one["target"].iloc[:-1])
 
 
-def test_level_is_the_log_of_the_mean_of_three_shares() -> None:
+def test_level_is_the_mean_of_the_logs_of_three_shares() -> None:
     raw = panel(quarters=6, techs=2).query("tech == 'tech0'").copy()
     raw[["gh_pull_requests_share", "so_share_first", "jobs_share"]] = 0.1
     frame = features.build(raw, LAST)
     assert len(frame) == 2
-    np.testing.assert_allclose(frame["level"], 0.0, atol=1e-12)
+    # alone in the panel: each share is 1, but for the floor under that of advertisements
+    np.testing.assert_allclose(frame["level"], np.log(1 + features.JOBS_FLOOR / 0.1) / 3, atol=1e-12)
 
 
 @pytest.mark.parametrize(
