@@ -26,7 +26,9 @@ def test_a_space_is_a_list_of_values_by_parameter(tmp_path: Path) -> None:
         ({"metric": "accuracy"}, "allowed: 'mae', 'rmse', 'log_loss' or 'brier'"),
     ],
 )  # fmt: skip
-def test_metric_and_baseline_must_fit_the_target(tmp_path: Path, performance: dict[str, Any], said: str) -> None:
+def test_metric_and_baseline_must_fit_the_target(
+    tmp_path: Path, performance: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ContractError) as caught:
         write_use_case(tmp_path, performance=performance)
     assert said in caught.value.text

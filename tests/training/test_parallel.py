@@ -265,3 +265,15 @@ def test_in_another_thread_nothing_happens():
 def test_without_time_nothing_begins(seconds: float):
     with pytest.raises(TookTooLong, match="no time is left"), deadline(seconds):
         pytest.fail("began")
+
+
+def test_no_process_outlives_the_block(tmp_path: Path):
+    """Airflow waits up to a minute for processes that hold the output of a task that has ended."""
+    with workers(Settings(home=tmp_path, training_jobs=2)) as n_jobs:
+        pids = set(Parallel(n_jobs=n_jobs)(delayed(os.getpid)() for _ in range(8)))
+        assert os.getpid() not in pids
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+    with workers(
+        Settings(home=tmp_path, training_jobs=2)
+    ) as n_jobs:  # and others are started when they are needed
+        assert Parallel(n_jobs=n_jobs)(delayed(abs)(one) for one in (-1, -2)) == [1, 2]

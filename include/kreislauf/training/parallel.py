@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import joblib
 from joblib import parallel_config
+from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 from include.kreislauf.errors import TrainingError
@@ -57,9 +58,13 @@ def workers(settings: Settings) -> Iterator[int]:
     if n_jobs == 1:
         with parallel_config(backend="sequential"), one_thread():
             yield 1
-    else:
-        with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        return
+    with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        try:
             yield n_jobs
+        finally:
+            # idle ones would live on for minutes, and Airflow waits for every process that holds a task's output
+            get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 @contextmanager

@@ -115,17 +115,25 @@ class Training:
 
     def search(self, families: Sequence[str]) -> dict[str, Searched]:
         """Search some families and keep what came of it; those searched before, by whomever, are not searched again."""
+        with workers(self.settings) as n_jobs:
+            return self._search(families, n_jobs)
+
+    def _search(self, families: Sequence[str], n_jobs: int) -> dict[str, Searched]:
         known = {one: found for one in families if (found := self.portions.find(one))}
         left = {one: self.tried[one] for one in families if one not in known}
         asked = self.contract.training
         limits = Limits(asked.budget_seconds, asked.candidate_seconds)
         if left:
             log.info("searching %s: %s configurations", ", ".join(left), sum(map(len, left.values())))
-            with workers(self.settings) as n_jobs:
-                new = search(
-                    self.rows, left, self.splits.search, self.metric,
-                    seed=asked.seed, n_jobs=n_jobs, limits=limits,
-                )  # fmt: skip
+            new = search(
+                self.rows,
+                left,
+                self.splits.search,
+                self.metric,
+                seed=asked.seed,
+                n_jobs=n_jobs,
+                limits=limits,
+            )
             for one in new.values():
                 self.portions.keep(one)
                 log.info("%s: best of %s is %s", one.family, one.configurations, one.best and one.best.name)
@@ -142,8 +150,8 @@ class Training:
                 )  # fmt: skip
         except TrainingError as error:
             return StepResult(self._too_little(error), document=f"# Training stopped\n\n{error.text}\n")
-        searched = self.search(list(self.tried))
         with workers(self.settings) as n_jobs:
+            searched = self._search(list(self.tried), n_jobs)
             trained = finish(
                 self.rows, self.splits, list(searched.values()), self.contract.training, n_jobs=n_jobs
             )
