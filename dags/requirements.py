@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from dags.common.assets import timetable
 from dags.common.defaults import DAG_DEFAULTS, manual_form
 from dags.common.handover_tasks import (
+    answer_of,
     order_of,
     push_order,
     receive_order,
@@ -83,11 +84,12 @@ with DAG(
         from include.kreislauf.store.database import get_store
 
         answer = context["ti"].xcom_pull(task_ids="ask_a_person")
+        chosen, by = answer_of(context, "ask_a_person")
         goes_on = sign_off.record_answer(
             get_store(),
             order_of(context, "review_contract"),
-            approved=answer["chosen_options"] == [APPROVE],
-            by=str((answer.get("responded_by_user") or {}).get("name") or "a person"),
+            approved=chosen == APPROVE,
+            by=by,
             note=str((answer.get("params_input") or {}).get("note") or ""),
             now=get_settings().now(),
         )

@@ -10,15 +10,11 @@ import numpy as np
 import pandas as pd
 
 from include.kreislauf.evaluation.report import Champion
-from include.kreislauf.handovers import Stage
-from include.kreislauf.preparation.cleaning import clean
-from include.kreislauf.preparation.features import KEYS, load_features, names_of
-from include.kreislauf.preparation.schemas import check_raw
+from include.kreislauf.preparation.features import KEYS, names_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.release_files import LoadedRelease, load_release
-from include.kreislauf.store.tables import Tables
 from include.kreislauf.training.step import Training
 
 
@@ -27,15 +23,12 @@ def complete_features(training: Training) -> pd.DataFrame:
 
     A champion that uses them is still what candidates have to beat. What the contract leaves out nobody sees.
     """
-    module = load_features(training.settings.use_cases, training.contract.name)
+    module = training.module
     unseen = {*training.frame.columns, *training.contract.preparation.exclude}
     left_out = [name for name in names_of(module) if name not in unseen]
-    raw_version = training.order.inputs.get(Stage.COLLECTION)
-    if not (left_out and raw_version):
+    if not left_out or training.raw is None:
         return training.frame
-    raw = Tables(training.settings.tables, training.order.use_case).read(raw_version)
-    rows, _ = clean(check_raw(raw, training.contract), training.contract)
-    built = module.build(rows, training.order.as_of.date())
+    built = module.build(training.raw.copy(), training.order.as_of.date())
     return training.frame.merge(built[[*KEYS, *left_out]], on=list(KEYS), how="left", validate="one_to_one")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.pipeline import Pipeline
@@ -15,7 +14,7 @@ from include.kreislauf.training.design import Rows
 from include.kreislauf.training.ensembles import assemble, is_ensemble, weights_of
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.parallel import one_thread
-from include.kreislauf.training.trials import fit
+from include.kreislauf.training.trials import fit, shown
 
 REPEATS = 3
 
@@ -38,8 +37,7 @@ def importances(
     predicted = np.concatenate([fold.predict for fold in splits.held_out])
 
     def score(fitted: Pipeline, features: pd.DataFrame, outcomes: np.ndarray) -> float:
-        shown = _shown(fitted, features, rows)
-        return -metric.total(float(metric.losses(outcomes, shown).mean()))
+        return -metric.total(float(metric.losses(outcomes, shown(fitted, rows, features)).mean()))
 
     with one_thread():
         model = _model(rows, candidate, members, learn, seed)
@@ -53,15 +51,6 @@ def importances(
         )
     ]
     return tuple(sorted(made, key=lambda one: (-one.mean, one.feature)))
-
-
-def _shown(fitted: Pipeline, features: pd.DataFrame, rows: Rows) -> npt.NDArray[np.float64]:
-    """Numbers, shape (n,), or probabilities of all classes, (n, classes), those unseen in learning 0."""
-    if rows.design.task == "regression":
-        return np.asarray(fitted.predict(features), dtype=np.float64)
-    shares = np.zeros((len(features), len(rows.classes)))
-    shares[:, fitted.classes_.astype(np.intp)] = fitted.predict_proba(features)
-    return shares
 
 
 def _model(

@@ -19,6 +19,7 @@ from include.kreislauf.statistics.intervals import block_bootstrap_gain, block_b
 from include.kreislauf.statistics.metrics import Metric, metric, metrics_for
 from include.kreislauf.statistics.verdicts import two_sided
 from include.kreislauf.training.families import Candidate
+from include.kreislauf.training.files import probabilities_of
 
 Floats = npt.NDArray[np.float64]
 Business = Callable[[pd.DataFrame], float]
@@ -243,7 +244,7 @@ class Evaluation:
 
 def losses(rows: pd.DataFrame, judged_by: Metric) -> Floats:
     """Losses of predictions, row by row; shape (n,)."""
-    names = [name for name in rows.columns if name[:1] == "p" and name[1:].isdigit()]
+    names = probabilities_of(rows)
     shown = rows[names].to_numpy(np.float64) if names else rows["prediction"].to_numpy(np.float64)
     return judged_by.losses(rows["target"].to_numpy(np.float64), shown)
 
@@ -264,7 +265,7 @@ def _in_order(name: str, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     ordered = rows.sort_values(keys, ignore_index=True).dropna(axis=1, how="all")
     if ordered.empty or (ordered.duplicated(keys).any() and "period" in keys):
         raise EvaluationError("needs exactly one row per entity and period", where=name)
-    shown = [one for one in ordered.columns if one == "prediction" or (one[:1] == "p" and one[1:].isdigit())]
+    shown = [*(one for one in ordered.columns if one == "prediction"), *probabilities_of(ordered)]
     if not shown or "target" not in ordered or ordered[["target", *shown]].isna().any(axis=None):
         raise EvaluationError("a prediction or a target is missing", where=name)
     return ordered

@@ -8,11 +8,7 @@ import numpy as np
 import pandas as pd
 
 from include.kreislauf.errors import EvaluationError, PreparationError
-from include.kreislauf.preparation.cleaning import clean
-from include.kreislauf.preparation.features import load_features
-from include.kreislauf.preparation.schemas import check_raw
 from include.kreislauf.requirements.science import Segment
-from include.kreislauf.store.tables import Tables
 from include.kreislauf.training.design import Design
 from include.kreislauf.training.step import Training
 
@@ -49,14 +45,12 @@ def segments_of(frame: pd.DataFrame, design: Design, rules: Sequence[Segment]) -
 
 def unknown_entities(training: Training, held_out: pd.DataFrame) -> float:
     """Share of what happened in the held-out periods that is about entities without features: what no model knows."""
-    raw_version = training.order.inputs.get("collection")
-    if not raw_version or "period" not in held_out:
+    if "period" not in held_out:
         return 0.0
-    module = load_features(training.settings.use_cases, training.contract.name)
-    raw = Tables(training.settings.tables, training.order.use_case).read(raw_version)
     try:
-        rows, _ = clean(check_raw(raw, training.contract), training.contract)
-        happened = module.outcomes(rows, training.order.as_of.date())
+        if training.raw is None:
+            return 0.0
+        happened = training.module.outcomes(training.raw.copy(), training.order.as_of.date())
     except PreparationError:  # told by preparation already, which used the same rows
         return 0.0
     happened = happened[pd.to_datetime(happened["period"]).isin(pd.to_datetime(held_out["period"]))]

@@ -24,7 +24,7 @@ from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.business import portfolio_uplift
 from include.kreislauf.statistics.verdicts import Verdict
-from include.kreislauf.training.files import CandidateSet, load_candidates
+from include.kreislauf.training.files import CandidateSet, load_candidates, probabilities_of
 from include.kreislauf.training.step import Training
 from include.kreislauf.training.tracking import annotate
 
@@ -221,7 +221,7 @@ def uplift_of(rows: pd.DataFrame, top: int) -> float:
 
     Of classes the position of the most probable one is predicted, as a release does.
     """
-    shares = [name for name in rows.columns if name[:1] == "p" and name[1:].isdigit()]
+    shares = probabilities_of(rows)
     shown = rows[shares].to_numpy().argmax(axis=1) if shares else rows["prediction"].to_numpy()
     return portfolio_uplift(shown, rows["target"].to_numpy(), top, names=rows["entity"].tolist())
 

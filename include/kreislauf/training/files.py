@@ -58,6 +58,11 @@ class CandidateSet:
         return pd.read_parquet(io.BytesIO(content))
 
 
+def probabilities_of(predictions: pd.DataFrame) -> list[str]:
+    """The columns ``p0``, ``p1``, ... of a frame of predictions; none where numbers are predicted."""
+    return [name for name in predictions.columns if name[:1] == "p" and name[1:].isdigit()]
+
+
 def save_candidates(
     artefacts: Path, use_case: str, folder: str, *, tried: Sequence[Candidate], models: Mapping[str, Any],
     predictions: pd.DataFrame, index: Mapping[str, Any],

@@ -12,7 +12,9 @@ import pandas as pd
 
 from include.kreislauf.errors import TrainingError
 from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
-from include.kreislauf.preparation.features import columns_of, load_features
+from include.kreislauf.preparation.cleaning import clean
+from include.kreislauf.preparation.features import FeatureModule, columns_of, load_features
+from include.kreislauf.preparation.schemas import check_raw
 from include.kreislauf.preparation.splits import Splits
 from include.kreislauf.requirements.contract import Contract, canonical_json
 from include.kreislauf.settings import Settings
@@ -83,12 +85,29 @@ class Training:
         return tables.read(self.order.inputs[Stage.PREPARATION])
 
     @cached_property
+    def module(self) -> FeatureModule:
+        """The use case's ``features.py``."""
+        return load_features(self.settings.use_cases, self.contract.name)
+
+    @cached_property
+    def raw(self) -> pd.DataFrame | None:
+        """The cleaned raw rows that the features were built from; ``None`` where their version is not known.
+
+        Raises
+        ------
+        PreparationError: they break a rule.
+        """
+        version = self.order.inputs.get(Stage.COLLECTION)
+        if not version:
+            return None
+        given = Tables(self.settings.tables, self.order.use_case).read(version)
+        return clean(check_raw(given, self.contract), self.contract)[0]
+
+    @cached_property
     def design(self) -> Design:
         """Columns and calendar: the features that are really in the version."""
         problem = self.contract.problem
-        numeric, categorical = columns_of(
-            self.frame, load_features(self.settings.use_cases, self.contract.name)
-        )
+        numeric, categorical = columns_of(self.frame, self.module)
         return Design(numeric, categorical, problem.kind, problem.period, problem.horizon)
 
     @cached_property

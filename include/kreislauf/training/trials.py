@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.exceptions import ConvergenceWarning
@@ -102,7 +103,11 @@ def fit(rows: Rows, candidate: Candidate, learn: npt.NDArray[np.int64], seed: in
 
 def predict(model: Pipeline, rows: Rows, positions: npt.NDArray[np.int64]) -> Floats:
     """Numbers, shape (n,), or probabilities of all classes, (n, classes), those unseen in training 0."""
-    features = rows.features(positions)
+    return shown(model, rows, rows.features(positions))
+
+
+def shown(model: Pipeline, rows: Rows, features: pd.DataFrame) -> Floats:
+    """As :func:`predict`, for features that may have been changed."""
     if rows.design.task == "regression":
         return np.asarray(model.predict(features), dtype=np.float64)
     found = np.zeros((len(features), len(rows.classes)))
