@@ -102,7 +102,7 @@ def _evaluate(options: argparse.Namespace, order: WorkOrder, contract: Contract,
 
 
 def _deploy(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:
-    from include.kreislauf.deployment.step import release_alone
+    from include.kreislauf.deployment.release import release_alone
 
     version = options.winner or _handed_over(order, settings, Stage.EVALUATION)
     path, note = release_alone(order, contract, settings, version)

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from include.kreislauf.deployment import confirmation, step
+from include.kreislauf.deployment import confirmation
+from include.kreislauf.deployment import release as release_step
 from include.kreislauf.deployment.confirmation import confirm
 from include.kreislauf.deployment.step import deploy
-from include.kreislauf.errors import TrainingError
+from include.kreislauf.errors import ReleaseError, TrainingError
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage, WorkOrder
 from include.kreislauf.store import live, messages, release_files
 from include.kreislauf.store.cycles import State
@@ -125,7 +126,7 @@ def test_a_release_knows_the_newest_features_of_every_entity(lap: Lap) -> None:
     assert set(loaded.snapshot) == set(newest.index)
     for entity, row in loaded.snapshot.items():
         assert row["level"] == newest.loc[entity, "level"]
-    assert len(loaded.golden["rows"]) == step.GOLDEN_ROWS
+    assert len(loaded.golden["rows"]) == release_step.GOLDEN_ROWS
 
 
 def test_a_second_release_follows_the_first(lap: Lap) -> None:
@@ -215,7 +216,7 @@ def failed(lap: Lap, order: WorkOrder) -> Loop:
 
 def test_golden_rows_that_differ_send_the_work_back(lap: Lap, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed(lap, evaluated(lap))
-    honest = step._files
+    honest = release_step._files
 
     def shifted(winner: Any) -> dict[str, bytes]:
         files = honest(winner)
@@ -223,7 +224,7 @@ def test_golden_rows_that_differ_send_the_work_back(lap: Lap, monkeypatch: pytes
         golden["outputs"] = [value + 0.01 for value in golden["outputs"]]
         return {**files, release_files.GOLDEN: json.dumps(golden).encode()}
 
-    monkeypatch.setattr(step, "_files", shifted)
+    monkeypatch.setattr(release_step, "_files", shifted)
     order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))
     loop = failed(lap, order)
     assert "golden rows differ by up to 0.01" in loop.text
@@ -246,7 +247,7 @@ def test_after_a_failed_release_data_science_makes_a_new_one(
 
     def check_once(self: Any, tolerance: float = 1e-9) -> None:
         if next(outcomes, None):
-            raise step.ReleaseError("golden rows differ")
+            raise ReleaseError("golden rows differ")
 
     monkeypatch.setattr(release_files.LoadedRelease, "check_golden", check_once)
     lap.manual(Role.REQUIREMENTS, as_of=AS_OF)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from include.kreislauf.deployment.step import roll_back
+from include.kreislauf.deployment.promotion import roll_back
 from include.kreislauf.feedback.work import Step
 from include.kreislauf.handovers import Edge, Reason, Stage, StepResult, WorkOrder
 from include.kreislauf.requirements.contract import Contract

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -105,6 +106,15 @@ def promotions_of(db: Connection, use_case: str) -> list[Row[Any]]:
     """Every change of the live release, oldest first."""
     query = select(promotions).where(promotions.c.use_case == use_case).order_by(promotions.c.revision)
     return list(db.execute(query))
+
+
+def version_before(changes: Sequence[Any]) -> int | None:
+    """The version that the live one took over from; never one that was rolled back in favour of the live one."""
+    if not changes:
+        return None
+    first = next(one for one in changes if one.version == changes[-1].version)
+    previous: int | None = first.previous
+    return previous
 
 
 def _release(row: Row[Any] | None) -> ReleaseRow | None:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision the code needs; the newest file in ``migrations/versions`` carries it."""
 
 metadata = MetaData(
@@ -176,6 +176,10 @@ predictions = Table(
     Column("period", UtcDateTime, nullable=False),
     Column("as_of", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("low", Float),
+    Column("high", Float),
+    Column("features", Text),  # JSON, where the client sent them; else those of the release's snapshot
+    Column("arm", String(16), nullable=False, server_default="champion"),  # champion baseline canary
     Index("ix_predictions_release", "use_case", "release", "period"),
 )  # fmt: skip
 
@@ -215,4 +219,73 @@ verdicts = Table(
     Column("periods", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+shadow_predictions = Table(
+    "shadow_predictions", metadata,
+    Column("prediction_id", String(36), primary_key=True),  # the one that was answered
+    Column("release", Integer, primary_key=True),
+    Column("use_case", String(64), nullable=False),
+    Column("value", Float),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_shadow_predictions_release", "use_case", "release"),
+)  # fmt: skip
+
+rollouts = Table(
+    "rollouts", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("cycle_id", String(128), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # candidate shadow canary promoted rejected aborted
+    Column("champion", Integer),
+    Column("share", Float, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("state_at", UtcDateTime, nullable=False),
+    # no more than one release of a use case is tried at a time
+    Index(
+        "one_rollout", "use_case", unique=True,
+        sqlite_where=text("state IN ('candidate', 'shadow', 'canary')"),
+        postgresql_where=text("state IN ('candidate', 'shadow', 'canary')"),
+    ),
+)  # fmt: skip
+
+arm_counts = Table(
+    "arm_counts", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),  # of the release that is tried
+    Column("arm", String(16), primary_key=True),  # shadow canary baseline
+    Column("worker", String(36), primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("buckets", JSON, nullable=False),  # requests by upper bound of their time in seconds
+    Column("updated_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+workers = Table(
+    "workers", metadata,
+    Column("id", String(36), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("serving", JSON, nullable=False),  # use case -> slot (champion, candidate) -> version
+    Column("problems", JSON, nullable=False),  # use case -> why a release cannot be loaded
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+api_keys = Table(
+    "api_keys", metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("scopes", String(128), nullable=False),
+    Column("use_case", String(64)),  # the only one it is good for; empty: all
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
 )  # fmt: skip

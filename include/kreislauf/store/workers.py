@@ -1,0 +1,54 @@
+"""The service's worker processes: which releases each of them holds, as they say themselves every second or so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from include.kreislauf.store.schema import workers
+
+ALIVE_SECONDS = 10.0
+"""A worker that has said nothing for so long is taken for dead."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process of the service.
+
+    Parameters
+    ----------
+    serving: use case -> slot (``champion``, ``candidate``) -> version that it holds there.
+    problems: use case -> why a release cannot be loaded.
+    """
+
+    id: str
+    host: str
+    pid: int
+    serving: dict[str, dict[str, int]]
+    problems: dict[str, str]
+    started_at: datetime
+    seen_at: datetime
+
+
+def beat(db: Connection, worker: Worker) -> None:
+    """A worker says that it is there, and what it holds."""
+    make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.dialect.name]
+    values = {name: value for name, value in vars(worker).items() if name != "id"}
+    statement = make(workers).values(**vars(worker))
+    db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+
+
+def alive(db: Connection, now: datetime) -> list[Worker]:
+    """The workers that were heard of a moment ago."""
+    since = now - timedelta(seconds=ALIVE_SECONDS)
+    query = select(workers).where(workers.c.seen_at >= since).order_by(workers.c.started_at, workers.c.id)
+    return [Worker(**row._mapping) for row in db.execute(query)]
+
+
+def forget(db: Connection, worker_id: str, before: datetime) -> None:
+    """A worker that stops takes its row away, and those of workers dead since before a time."""
+    db.execute(delete(workers).where((workers.c.id == worker_id) | (workers.c.seen_at < before)))
