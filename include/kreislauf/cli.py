@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from include.kreislauf.cli_alone import add_commands
+from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
 from include.kreislauf.settings import ROOT, get_settings
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.set_defaults(command=_collect)
 
     add_commands(commands, _day)
+    add_keys(commands)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")
