@@ -52,6 +52,7 @@ VALUES = {
     "monitoring_schedule": "", "requirements_schedule": "0 0 * * *", "code_version": "abc123",
     "allowed_hosts": "api.github.com,http://127.0.0.1:8123", "mirrors": '{"https://a": "https://b"}', "request_deadline": "60.0",
     "training_jobs": "3", "map_training": "True", "dask_scheduler": "tcp://scheduler:8786", "tracking_url": "http://mlflow:5000",
+    "signing_key": "/run/secrets/release.key", "trusted_keys": "/etc/kreislauf/trusted",
 }  # fmt: skip
 
 

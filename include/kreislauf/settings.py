@@ -66,6 +66,14 @@ class Settings(BaseSettings):
     tracking_url: str = Field(
         "", description="MLflow tracking server or database URL; default: SQLite under home; none: off."
     )
+    signing_key: str = Field(
+        "", repr=False,
+        description="Key that signs releases: PEM text, or path of a PEM file; default: made under home.",
+    )  # fmt: skip
+    trusted_keys: Path | None = Field(
+        None,
+        description="PEM file, or folder of *.pub files, with the keys whose releases are loaded; default: under home.",
+    )
     clock: Literal["wall", "given"] = Field(
         "wall", description="given: time comes only with requests and events (replay, simulation)."
     )
@@ -93,6 +101,11 @@ class Settings(BaseSettings):
     def artefacts(self) -> Path:
         """Folder of trained models and of releases."""
         return self.home / "artefacts"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the keys that the installation made for itself."""
+        return self.home / "keys"
 
     @property
     def tracking(self) -> str:
