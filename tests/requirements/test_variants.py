@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def test_recorded_data_replace_the_sources_and_the_catalogue(tmp_path: Path) -> 
     assert [source.kind for source in variant.sources] == ["table"]
     assert (variant.technologies, variant.sign_off) == ((), "automatic")
     assert variant.hash != shipped.hash
-    changed = {"sources", "technologies", "sign_off"}
+    assert (shipped.delivery.approval, variant.delivery.approval) == ("required", "none")
+    changed = {"sources", "technologies", "sign_off", "delivery"}
     assert variant.model_dump(exclude=changed) == shipped.model_dump(exclude=changed)
 
 
@@ -32,6 +34,14 @@ def test_another_catalogue_leaves_the_sources(tmp_path: Path) -> None:
     variant = load_contract(catalogue_variant(USE_CASE, tmp_path, CATALOGUE))
     assert [one.name for one in variant.technologies] == ["zig"]
     assert variant.sources == shipped.sources
+
+
+def test_a_replay_asks_nobody_before_a_release_goes_live(tmp_path: Path) -> None:
+    shutil.copytree(USE_CASE, tmp_path / "from" / "technology_radar")
+    path = tmp_path / "from" / "technology_radar" / "contract.yaml"
+    path.write_text(path.read_text().replace("  approval: required", "  on_inconclusive: ask"))
+    variant = load_contract(recorded_variant(path.parent, tmp_path / "to"))
+    assert variant.delivery.on_inconclusive == "promote"
 
 
 def test_writing_a_variant_twice_gives_the_same(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from include.kreislauf.settings import ROOT
 EXAMPLE = ROOT / "include" / "use_cases" / "technology_radar"
 LIGHT: dict[str, Any] = {
     "sign_off": "automatic",
+    "delivery": {"approval": "none"},
     "training": {"candidates": [{"family": "ridge"}], "held_out_periods": 4, "seed": 7},
     "governor": {"cool_down_days": 150, "max_hops": 4, "cycle_timeout_hours": 6, "help_periods": 2},
 }

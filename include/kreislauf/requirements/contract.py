@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.catalogue import Technology
+from include.kreislauf.requirements.delivery import Delivery
 from include.kreislauf.requirements.science import Performance, Preparation, Training
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 from include.kreislauf.requirements.sources import Counted, Rows, Source
@@ -137,6 +138,7 @@ class Contract(Section):
     training: Training
     performance: Performance
     business_metrics: tuple[BusinessMetric, ...] = Field(min_length=1, strict=False)
+    delivery: Delivery = Delivery()
     governor: Governor
 
     @field_validator("sources")

@@ -16,7 +16,11 @@ from include.kreislauf.requirements.loading import CATALOGUE_NAME, FILE_NAME
 
 RECORDED = "recorded.yaml"
 """Beside a contract: its ``sources`` over recorded data (``{data}``)."""
-_SIGN_OFF = re.compile(r"^sign_off: \w+$", re.MULTILINE)
+_WITHOUT_PERSONS = {
+    re.compile(r"^sign_off: \w+$", re.MULTILINE): "sign_off: automatic",
+    re.compile(r"^  approval: \w+$", re.MULTILINE): "  approval: none",
+    re.compile(r"^  on_inconclusive: (?:ask|wait)$", re.MULTILINE): "  on_inconclusive: promote",
+}
 _SOURCES = re.compile(r"^sources:\n(?:(?:[ \-].*)?\n)*", re.MULTILINE)
 
 
@@ -64,9 +68,12 @@ def catalogue_variant(use_case: Path, target: Path, catalogue: dict[str, Any]) -
 
 
 def _copy(use_case: Path, target: Path) -> Path:
-    """The use case in another folder, signed automatically: nobody sits at the inbox of a replay."""
+    """The use case in another folder, signed and promoted automatically: nobody sits at the inbox of a replay."""
     folder = target / use_case.name
     shutil.copytree(use_case, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     path = folder / FILE_NAME
-    path.write_text(_SIGN_OFF.sub("sign_off: automatic", path.read_text("utf-8")), "utf-8")
+    text = path.read_text("utf-8")
+    for asks, does_not in _WITHOUT_PERSONS.items():
+        text = asks.sub(does_not, text)
+    path.write_text(text, "utf-8")
     return folder
