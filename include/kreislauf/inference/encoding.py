@@ -1,0 +1,209 @@
+"""Rows of features to rows of numbers by a :class:`Plan`: one in plain Python, many with numpy, bit for bit the same."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from include.kreislauf.errors import PreparationError
+from include.kreislauf.inference.compiled import Flag, Number, Plan
+
+Floats = npt.NDArray[np.float64]
+Row = Mapping[str, Any]
+Writes = tuple[tuple[int, float], ...]
+"""Places of the encoded row and what to write there."""
+NAN = float("nan")
+LARGEST = 1e30
+"""As ``FeatureEncoder`` pulls numbers in; a test holds the two together."""
+WHERE = "features"
+
+
+class RowEncoder:
+    """Encodes rows that hold every feature; ``None`` and NaN are missing values. It keeps nothing between calls."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._limit = LARGEST if plan.bounded else math.inf
+        # One place more than the row is wide, for what only has a flag: its number goes nowhere.
+        self._template = [0.0] * (plan.width + 1)
+        for flag in plan.flags:
+            self._template[flag.place] = flag.present
+        for table in plan.tables:
+            self._template[table.place] = _value(table.other)
+        self._missing = {name: self._of_missing(name) for name in plan.numeric}
+        scaled = [(one.feature, one.place, one.mean, one.scale) for one in plan.numbers]
+        bare = {flag.feature for flag in plan.flags} - {one.feature for one in plan.numbers}
+        self._numbers = tuple(scaled + [(name, plan.width, 0.0, 1.0) for name in sorted(bare)])
+        self._tables = {name: self._lookup(name) for name in plan.categorical}
+        self._hot = tuple(self._tables.items())
+        self._refused = {
+            name: [
+                any(table.feature == name and table.refuses_missing for table in plan.tables),
+                any(table.feature == name and table.refuses_other for table in plan.tables),
+            ]
+            for name in plan.categorical
+        }
+
+    def one(self, row: Row) -> array[float]:
+        """The encoded row, ``width`` numbers and one that does not count.
+
+        Raises
+        ------
+        PreparationError: a feature is missing, is no number, or a category is refused.
+        """
+        values = self._template[:]
+        limit = self._limit
+        try:
+            for name, place, mean, scale in self._numbers:
+                value = row[name]
+                if value is not None and -limit <= value <= limit:  # not so for NaN
+                    values[place] = (value - mean) / scale
+                else:
+                    self._write_unusual(values, name, place, mean, scale, value)
+            for name, table in self._hot:
+                writes = table.get(row[name])
+                if writes is None:
+                    writes = self._writes_of(name, row[name])
+                for place, value in writes:
+                    values[place] = value
+        except (KeyError, TypeError, OverflowError) as error:
+            raise self._fault(row) from error
+        return array("d", values)
+
+    def many(self, rows: Sequence[Row]) -> Floats:
+        """Encoded rows, (n, width); raises as :meth:`one`."""
+        encoded = np.empty((len(rows), self.plan.width + 1))
+        encoded[:] = self._template
+        try:
+            columns = {name: self._column(rows, name) for name in {one[0] for one in self._numbers}}
+            for name, place, mean, scale in self._numbers:
+                encoded[:, place] = (columns[name] - mean) / scale
+            for name, column in columns.items():
+                self._write_missing(encoded, name, np.isnan(column))
+            for name, table in self._hot:
+                self._write_categories(encoded, rows, name, table)
+        except (KeyError, TypeError, OverflowError) as error:
+            for row in rows:
+                self.one(row)  # says which feature is at fault
+            raise PreparationError("rows cannot be encoded", where=WHERE) from error
+        return encoded[:, : self.plan.width]
+
+    def _column(self, rows: Sequence[Row], name: str) -> Floats:
+        values = [row[name] for row in rows]
+        try:
+            column = np.frombuffer(array("d", values))  # array takes no text for a number, numpy would
+        except (TypeError, OverflowError):
+            column = np.array([self._usable(value) for value in values], dtype=np.float64)
+        if self.plan.bounded:
+            column = np.clip(np.where(np.isfinite(column), column, NAN), -LARGEST, LARGEST)
+        return column
+
+    def _write_unusual(
+        self, values: list[float], name: str, place: int, mean: float, scale: float, value: Any
+    ) -> None:
+        """What is missing, infinite or too large."""
+        number = self._usable(value)
+        if math.isnan(number):
+            for one, written in self._missing[name]:
+                values[one] = written
+        else:
+            values[place] = (number - mean) / scale
+
+    def _usable(self, value: Any) -> float:
+        """A number within the bounds; NaN where there is none."""
+        if value is None:
+            return NAN
+        if isinstance(value, str | bytes):
+            raise TypeError
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf  # a whole number beyond all floating-point ones
+        if not self.plan.bounded or math.isnan(number):
+            return number
+        return NAN if math.isinf(number) else max(-LARGEST, min(LARGEST, number))
+
+    def _write_missing(self, encoded: Floats, name: str, missing: npt.NDArray[np.bool_]) -> None:
+        if missing.any():
+            for place, value in self._missing[name]:
+                encoded[missing, place] = value
+
+    def _write_categories(
+        self, encoded: Floats, rows: Sequence[Row], name: str, table: Mapping[Any, Writes]
+    ) -> None:
+        places, written = [], []
+        for start, row in zip(range(0, encoded.size, encoded.shape[1]), rows, strict=True):
+            writes = table.get(row[name])
+            for place, value in self._writes_of(name, row[name]) if writes is None else writes:
+                places.append(start + place)
+                written.append(value)
+        encoded.reshape(-1)[places] = written
+
+    def _writes_of(self, name: str, value: Any) -> Writes:
+        """For what is not among the known texts."""
+        table = self._tables[name]
+        text = _text(value) if self.plan.as_text else value
+        if text is None or text != text:
+            text = None
+        elif not isinstance(text, str):
+            text = ""  # no text is the same as any number
+        if text is not None and text in table:
+            return table[text]
+        refuses_missing, refuses_other = self._refused[name]
+        if refuses_missing if text is None else refuses_other:
+            raise PreparationError(
+                f"{name} is {value!r}", where=WHERE, allowed=self.plan.categorical[name],
+                next_step="send a value that was seen in training",
+            )  # fmt: skip
+        return table[None] if text is None else ()
+
+    def _of_missing(self, name: str) -> Writes:
+        columns: list[Number | Flag] = [*self.plan.numbers, *self.plan.flags]
+        return tuple((one.place, _value(one.missing)) for one in columns if one.feature == name)
+
+    def _lookup(self, name: str) -> dict[str | None, Writes]:
+        """By text, and ``None`` for a missing one, the places that differ from the template."""
+        tables = [table for table in self.plan.tables if table.feature == name]
+        texts = sorted({text for table in tables for text in table.values})
+        found: dict[str | None, Writes] = {
+            text: tuple((table.place, table.values[text]) for table in tables if text in table.values)
+            for text in texts
+        }
+        if not any(table.refuses_missing for table in tables):
+            found[None] = tuple((table.place, _value(table.missing)) for table in tables)
+        return {text: self._needed(writes) for text, writes in found.items()}
+
+    def _needed(self, writes: Writes) -> Writes:
+        return tuple((place, value) for place, value in writes if value != self._template[place])
+
+    def _fault(self, row: Row) -> PreparationError:
+        """What is wrong with a row that could not be encoded."""
+        needed = [*dict.fromkeys(one[0] for one in self._numbers), *self._tables]
+        if lacking := [name for name in needed if name not in row]:
+            return PreparationError(
+                f"features are missing: {', '.join(lacking)}", where=WHERE, allowed=needed
+            )
+        for name, *_ in self._numbers:
+            try:
+                self._usable(row[name]) - 0.0
+            except (TypeError, ValueError):
+                return PreparationError(f"{name} is {row[name]!r}", where=WHERE, allowed="a number, or none")
+        return PreparationError("a number is too large, or a category is no text", where=WHERE)
+
+
+def _value(number: float | None) -> float:
+    return NAN if number is None else number
+
+
+def _text(value: Any) -> str | None:
+    """A category as ``FeatureEncoder`` reads it: 1.0 is ``1``, as in a column of whole numbers with missing ones."""
+    if value is None or value.__class__.__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(int(value)) if value.is_integer() else str(value)
+    return str(value)

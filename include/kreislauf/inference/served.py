@@ -1,0 +1,142 @@
+"""A verified release that answers: compiled where it is, by scikit-learn where not, with one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from include.kreislauf.errors import ReleaseError
+from include.kreislauf.inference.compiled import COMPILED, from_files
+
+Floats = npt.NDArray[np.float64]
+Row = Mapping[str, Any]
+
+
+class VerifiedRelease(Protocol):
+    """What this module needs of a release whose signature and hashes were found right."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the release is and what it was made from."""
+
+    @property
+    def golden(self) -> Mapping[str, Any]:
+        """Input ``rows`` and the ``outputs`` they must give."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """By name the content of every file."""
+
+    def load_model(self) -> Any:
+        """The pipeline, unpickled."""
+
+
+class Predicting(Protocol):
+    """What both ways of predicting share."""
+
+    numeric: tuple[str, ...]
+    categorical: Mapping[str, frozenset[str]]
+
+    def predict_one(self, row: Row) -> float:
+        """The prediction for a row that holds every feature."""
+
+    def predict(self, rows: Sequence[Row]) -> Floats:
+        """Predictions, (n,)."""
+
+
+class SklearnPredictor:
+    """A pipeline on pandas frames: a few milliseconds a call.
+
+    Parameters
+    ----------
+    features: ``numeric`` names, and ``categorical`` names with the values seen in training.
+    """
+
+    def __init__(self, model: Any, features: Mapping[str, Any]) -> None:
+        self.numeric: tuple[str, ...] = tuple(features["numeric"])
+        self.categorical: Mapping[str, frozenset[str]] = {
+            name: frozenset(seen) for name, seen in features["categorical"].items()
+        }
+        self._model = model
+
+    def predict_one(self, row: Row) -> float:
+        """The prediction for a row that holds every feature."""
+        return float(self.predict([row])[0])
+
+    def predict(self, rows: Sequence[Row]) -> Floats:
+        """Predictions, (n,); classes as their numbers."""
+        import pandas as pd
+
+        if not rows:
+            return np.empty(0)
+        columns = [*self.numeric, *self.categorical]
+        frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)
+        frame[list(self.numeric)] = frame[list(self.numeric)].astype(float)
+        return np.asarray(self._model.predict(frame), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A release ready to answer.
+
+    Parameters
+    ----------
+    kind: ``compiled`` or ``scikit-learn``.
+    half_width: of the interval around a prediction; ``None``: there is none.
+    """
+
+    release: Any = field(repr=False)
+    kind: Literal["compiled", "scikit-learn"]
+    predictor: Predicting = field(repr=False)
+    half_width: float | None = None
+
+    def predict_one(self, row: Row) -> float:
+        """The prediction for a row that holds every feature; of classes the number of the most probable one."""
+        return self.predictor.predict_one(row)
+
+    def predict(self, rows: Sequence[Row]) -> Floats:
+        """Predictions for rows, (n,)."""
+        return self.predictor.predict(rows)
+
+    def interval(self, value: float) -> tuple[float | None, float | None]:
+        """Lower and upper end of the interval around a prediction."""
+        if self.half_width is None:
+            return None, None
+        return value - self.half_width, value + self.half_width
+
+    def check_golden(self, tolerance: float = 1e-9) -> None:
+        """Predict the golden rows and compare.
+
+        Raises
+        ------
+        ReleaseError: an output differs by more than ``tolerance`` (relative).
+        """
+        manifest, golden = self.release.manifest, self.release.golden
+        expected = np.asarray(golden["outputs"], dtype=np.float64)
+        found = self.predict(golden["rows"])
+        if not np.allclose(found, expected, rtol=tolerance, atol=tolerance):
+            raise ReleaseError(
+                f"golden rows differ by up to {np.max(np.abs(found - expected)):.3g}",
+                where=f"{manifest['use_case']} release {manifest['version']}",
+                next_step="compare the library versions in the manifest with the installed ones",
+            )
+
+
+def serve(release: VerifiedRelease) -> Served:
+    """Make a verified release answer.
+
+    Raises
+    ------
+    CompiledError: its compiled files do not fit each other.
+    ReleaseError: its model cannot be loaded.
+    """
+    width = (release.manifest.get("interval") or {}).get("half_width")
+    half_width = float(width) if width is not None and np.isfinite(width) else None
+    if COMPILED in release.files:
+        return Served(release, "compiled", from_files(release.files).predictor(), half_width)
+    predictor = SklearnPredictor(release.load_model(), release.manifest["features"])
+    return Served(release, "scikit-learn", predictor, half_width)
