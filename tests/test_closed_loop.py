@@ -24,7 +24,7 @@ from include.kreislauf.store import live
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.observations import Verdict
-from include.kreislauf.store.release_files import LoadedRelease, load_release
+from include.kreislauf.store.release_files import LoadedRelease, load_row
 from include.kreislauf.store.tables import Tables
 from tests.support.lap import Lap
 from tests.support.living import Life
@@ -67,7 +67,7 @@ def loop(life: Life) -> Loop:
 
 def releases(life: Life) -> list[LoadedRelease]:
     with life.lap.store.read() as db:
-        return [load_release(Path(row.path), row.digest) for row in live.releases_of(db, NAME)]
+        return [load_row(life.lap.settings, row) for row in live.releases_of(db, NAME)]
 
 
 def test_two_cycles_went_round_and_both_went_live(life: Life) -> None:

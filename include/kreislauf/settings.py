@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     service_url: str = Field(
         "", description="Base URL of the prediction service; empty: releases go unconfirmed."
     )
+    keys_required: bool = Field(
+        False, description="Whether the prediction service refuses everybody while there is no API key."
+    )
     training_jobs: int = Field(
         0, ge=0, description="Candidates trained at once; 0: as many as CPUs this process may use."
     )
@@ -70,8 +73,8 @@ class Settings(BaseSettings):
         "", repr=False,
         description="Key that signs releases: PEM text, or path of a PEM file; default: made under home.",
     )  # fmt: skip
-    trusted_keys: Path | None = Field(
-        None,
+    trusted_keys: str = Field(
+        "",
         description="PEM file, or folder of *.pub files, with the keys whose releases are loaded; default: under home.",
     )
     clock: Literal["wall", "given"] = Field(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from socketserver import BaseRequestHandler, TCPServer
 from typing import Any
 
@@ -234,7 +233,7 @@ def test_golden_rows_that_differ_send_the_work_back(lap: Lap, monkeypatch: pytes
 def test_a_release_changed_on_the_disk_sends_the_work_back(lap: Lap, monkeypatch: pytest.MonkeyPatch) -> None:
     order = evaluated(lap)
     dies_at(monkeypatch, live, "promote", lambda: deployed(lap, order))
-    path = Path(releases(lap)[0].path) / release_files.MODEL
+    path = release_files.release_path(lap.settings, releases(lap)[0]) / release_files.MODEL
     path.write_bytes(path.read_bytes() + b" ")
     assert "was changed after it was written" in failed(lap, order).text
 

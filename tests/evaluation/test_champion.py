@@ -18,6 +18,7 @@ from include.kreislauf.handovers import Edge, Evidence, Reason, Role, Stage
 from include.kreislauf.preparation.features import load_features
 from include.kreislauf.store import live, messages, release_files
 from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.signing import SigningKey
 from include.kreislauf.store.tables import Tables
 from include.kreislauf.training.files import load_candidates
 from include.kreislauf.training.step import Training
@@ -52,10 +53,11 @@ def go_live(
         release_files.SNAPSHOT: pd.Series(snapshot).to_json().encode(),
         release_files.GOLDEN: b'{"rows": [], "outputs": []}',
     }
-    complete, digest = release_files.write_release(path, complete, files)
+    key = SigningKey.of(found.lap.settings)
+    complete, digest = release_files.write_release(path, complete, files, key)
     with found.lap.store.write() as db:
         now = found.lap.now()
-        row = ReleaseRow(found.lap.use_case, 1, "c0000", 1, str(path), digest, complete, AS_OF, now)
+        row = ReleaseRow(found.lap.use_case, 1, "c0000", 1, "champion", digest, complete, AS_OF, now)
         assert live.save_release(db, row)
         assert live.promote(
             db, found.lap.use_case, 1, expected=None, cycle_id="c0000", reason="test", as_of=AS_OF, now=now

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from include.kreislauf.settings import ROOT
+from include.kreislauf.settings import ROOT, Settings
 from include.kreislauf.store import live
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.release_files import load_release
+from include.kreislauf.store.release_files import load_row
 
 pytestmark = [pytest.mark.ring, pytest.mark.timeout(600)]
 USE_CASE = "technology_radar"
@@ -87,7 +87,7 @@ def test_a_run_that_is_killed_is_taken_up_without_making_anything_twice(tmp_path
     attempts = [(one.cycle_id, one.attempt) for one in made]
     assert len(attempts) == len(set(attempts)) >= 1
     for release in made:
-        load_release(Path(release.path), release.digest).check_golden()
+        load_row(Settings(home=home), release).check_golden()
     folders = {path.name for path in (home / "artefacts" / "releases" / USE_CASE).glob("[!.]*")}
     assert folders == {Path(one.path).name for one in made}
     for table in ("raw", "features"):

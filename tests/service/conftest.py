@@ -31,6 +31,7 @@ from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, live, schema
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.release_files import GOLDEN, MODEL, SNAPSHOT, dump_model, write_release
+from include.kreislauf.store.signing import SigningKey
 
 AS_OF = datetime(2016, 1, 1, tzinfo=UTC)
 KINDS = ["framework", "language"]
@@ -117,10 +118,12 @@ class World:
             "features": {"numeric": ["stars", "share"], "categorical": {"kind": KINDS}}, "libraries": {},
             **(manifest or {}),
         }  # fmt: skip
-        path = self.folder / "releases" / use_case / str(version)
-        complete, digest = write_release(path, complete, files_of(version, snapshot, golden_shift))
+        name = f"releases/{use_case}/{version}"
+        path = self.folder / "artefacts" / name
+        files, key = files_of(version, snapshot, golden_shift), SigningKey.of(Settings(home=self.folder))
+        complete, digest = write_release(path, complete, files, key)
         row = live.ReleaseRow(
-            use_case, version, cycle_id, 1, str(path), digest, complete, AS_OF, datetime.now(UTC)
+            use_case, version, cycle_id, 1, name, digest, complete, AS_OF, datetime.now(UTC)
         )
         with self.store.write() as db:
             assert live.save_release(db, row)

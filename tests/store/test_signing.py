@@ -23,7 +23,7 @@ TRUSTED = TrustedKeys.from_keys([KEY.private.public_key()])
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", signing_key="", trusted_keys=None)
+    return Settings(home=tmp_path / "home", signing_key="", trusted_keys="")
 
 
 def own(path: Path) -> str:
@@ -191,14 +191,14 @@ def test_trusted_keys_can_be_several_in_one_file_or_folder(settings: Settings, t
     for one in keys:
         (folder / f"{one.id}.pub").write_bytes(one.public_pem)
     for place in (file, folder):
-        found = TrustedKeys.of(settings.model_copy(update={"trusted_keys": place}))
+        found = TrustedKeys.of(settings.model_copy(update={"trusted_keys": str(place)}))
         assert set(found.keys) == {key_id(one.private.public_key()) for one in keys}
 
 
 def test_without_a_trusted_key_nothing_is_believed(settings: Settings, tmp_path: Path):
-    for place in (None, tmp_path / "gone", tmp_path):
+    for place in ("", tmp_path / "gone", tmp_path):
         with pytest.raises(ReleaseError, match="no trusted key") as caught:
-            TrustedKeys.of(settings.model_copy(update={"trusted_keys": place}))
+            TrustedKeys.of(settings.model_copy(update={"trusted_keys": str(place)}))
         assert "KREISLAUF_TRUSTED_KEYS" in caught.value.next_step
 
 
@@ -206,5 +206,5 @@ def test_without_a_trusted_key_nothing_is_believed(settings: Settings, tmp_path:
 def test_a_trusted_file_that_is_no_key_is_an_error(settings: Settings, tmp_path: Path, content: bytes):
     (tmp_path / "one.pub").write_bytes(content)
     with pytest.raises(ReleaseError, match="is not the public key") as caught:
-        TrustedKeys.of(settings.model_copy(update={"trusted_keys": tmp_path}))
+        TrustedKeys.of(settings.model_copy(update={"trusted_keys": str(tmp_path)}))
     assert caught.value.where == str(tmp_path / "one.pub")

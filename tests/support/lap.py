@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from include.kreislauf.collection.step import collect
@@ -32,7 +31,7 @@ from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
 from include.kreislauf.store.messages import LoopRow
 from include.kreislauf.store.observations import Verdict
-from include.kreislauf.store.release_files import LoadedRelease, load_release
+from include.kreislauf.store.release_files import LoadedRelease, load_row
 from include.kreislauf.training.step import train
 
 Message = Handover | Loop
@@ -219,7 +218,7 @@ class Lap:
         """The live release, as the service loads it."""
         row = self.live()
         assert row is not None
-        return load_release(Path(row.path), row.digest)
+        return load_row(self.settings, row)
 
     # What happens outside
 

@@ -18,6 +18,7 @@ from include.kreislauf.settings import Settings
 from include.kreislauf.store import live, messages, release_files
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.signing import SigningKey, TrustedKeys
 
 GOLDEN_ROWS = 20
 MAX_NUMBERS = 5
@@ -26,29 +27,35 @@ MAX_NUMBERS = 5
 
 def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Settings) -> ReleaseRow:
     """Write the release of an attempt, or find the one it made before; its row in the store comes last."""
+    key = SigningKey.of(settings)
     for _ in range(MAX_NUMBERS):
         with store.read() as db:
             known = live.release_of(db, order.use_case, order.cycle_id, order.attempt)
             version = live.next_version(db, order.use_case)
         if known:
             return known
-        path = (
-            settings.artefacts
-            / "releases"
-            / order.use_case
-            / f"{version:04d}-{order.cycle_id}-{order.attempt}"
-        )
+        path = f"releases/{order.use_case}/{version:04d}-{order.cycle_id}-{order.attempt}"
         manifest, digest = release_files.write_release(
-            path, _manifest(order, winner, version, store), _files(winner)
+            settings.artefacts / path, _manifest(order, winner, version, store), _files(winner), key
         )
         row = ReleaseRow(
             use_case=order.use_case, version=version, cycle_id=order.cycle_id, attempt=order.attempt,
-            path=str(path), digest=digest, manifest=manifest, as_of=order.as_of, created_at=settings.now(),
+            path=path, digest=digest, manifest=manifest, as_of=order.as_of, created_at=settings.now(),
         )  # fmt: skip
         with store.write() as db:
             if live.save_release(db, row):
                 return row
     raise ReleaseError("no free version number", where=order.use_case, next_step="clear the task")
+
+
+def verify_release(row: ReleaseRow, settings: Settings) -> None:
+    """Load a release as the service does, and compare its golden rows.
+
+    Raises
+    ------
+    ReleaseError: it cannot be believed, or does not answer as the model did when it was made.
+    """
+    release_files.load_row(settings, row).check_golden()
 
 
 def release_alone(order: WorkOrder, contract: Contract, settings: Settings, version: str) -> tuple[Path, str]:
@@ -63,9 +70,10 @@ def release_alone(order: WorkOrder, contract: Contract, settings: Settings, vers
     order = order.model_copy(update={"inputs": {Stage.EVALUATION: version}})
     path = settings.artefacts / "releases-alone" / order.use_case / order.cycle_id
     _, digest = release_files.write_release(
-        path, _manifest(order, winner, 0, Store(settings.store)), _files(winner)
+        path, _manifest(order, winner, 0, Store(settings.store)), _files(winner), SigningKey.of(settings)
     )
-    release_files.load_release(path, digest).check_golden()
+    keys = TrustedKeys.of(settings)
+    release_files.load_release(path, digest, keys, use_case=order.use_case, version=0).check_golden()
     summary: dict[str, Any] = {
         "family": winner.family,
         "trained_until": winner.trained_until,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from include.kreislauf.deployment.confirmation import confirm
 from include.kreislauf.deployment.promotion import promote, roll_back
-from include.kreislauf.deployment.release import make_release, release_note
+from include.kreislauf.deployment.release import make_release, release_note, verify_release
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.evaluation.winner import load_winner
 from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import cycles, release_files
+from include.kreislauf.store import cycles
 from include.kreislauf.store.database import Store
 
 
@@ -24,7 +22,7 @@ def deploy(order: WorkOrder, contract: Contract, settings: Settings) -> StepResu
     winner = load_winner(settings, order.use_case, order.inputs[Stage.EVALUATION])
     try:
         row = make_release(order, winner, store, settings)
-        release_files.load_release(Path(row.path), row.digest).check_golden()
+        verify_release(row, settings)
     except ReleaseError as error:
         return StepResult(_failed(order, error))
     previous = promote(store, row, order, _why(order, store), settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +13,7 @@ from include.kreislauf.preparation.features import KEYS, names_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.release_files import LoadedRelease, load_release
+from include.kreislauf.store.release_files import LoadedRelease, load_row
 from include.kreislauf.training.step import Training
 
 
@@ -46,7 +45,7 @@ def find_champion(
         row = live.find_release(db, use_case, pointer.version) if pointer else None
     if row is None or "period" not in held_out:
         return None
-    release = load_release(Path(row.path), row.digest)
+    release = load_row(settings, row)
     rows = held_out[["entity", "period"]].merge(features, on=["entity", "period"], how="left")
     return Champion(
         predictions=rows[["entity", "period"]].assign(prediction=_predict_known(release, rows)),

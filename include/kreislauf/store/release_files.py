@@ -1,7 +1,9 @@
-"""A release on disk: an immutable folder with a manifest that names the SHA-256 of every file.
+"""A release on disk: an immutable, signed folder with a manifest that names the SHA-256 of every file.
 
-Written to a temporary name, flushed to the disk, renamed; recorded in the store last. Whoever loads one compares the
-manifest with the digest in the store and every file with the manifest before a single byte of it is unpickled.
+Written to a temporary name, flushed to the disk, renamed; recorded in the store last. One function loads it, and trusts
+nothing before it is proved: first the bytes of the manifest (digest in the store, signature by a trusted key), then which
+release it is, then every file against the manifest. What was verified are the bytes that are used: no file is read
+anew after its hash was found right.
 """
 
 from __future__ import annotations
@@ -9,44 +11,65 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
-import tempfile
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import joblib
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from include.kreislauf.errors import ReleaseError
+from include.kreislauf.settings import Settings
+from include.kreislauf.store.disk import (
+    MAX_FILE,
+    hash_file,
+    names_in,
+    read_file,
+    read_verified,
+    require_hash,
+    require_size,
+    write_files,
+)
+from include.kreislauf.store.signing import SigningKey, TrustedKeys
+
+if TYPE_CHECKING:
+    from include.kreislauf.store.live import ReleaseRow
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
 MODEL = "model.joblib"
 SNAPSHOT = "snapshot.json"
 GOLDEN = "golden.json"
+MAX_MANIFEST = 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class LoadedRelease:
-    """A verified release, ready to predict.
+    """A verified release; of its model only the hash has been looked at.
 
     Parameters
     ----------
+    folder: where it stands.
     manifest: what the release is and what it was made from.
-    model: a fitted scikit-learn pipeline that takes a frame with the columns ``numeric`` + ``categorical``.
     snapshot: entity name -> its latest features when the release was made; these are the entities the model knows.
     golden: input rows and the outputs they must give.
+    files: the verified bytes of every file but the model.
+    signed_by: id of the key that signed.
     """
 
+    folder: Path
     manifest: dict[str, Any]
-    model: Any
-    snapshot: dict[str, dict[str, Any]]
-    golden: dict[str, Any]
+    snapshot: dict[str, dict[str, Any]] = field(repr=False)
+    golden: dict[str, Any] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+    signed_by: str
+
+    @property
+    def use_case(self) -> str:
+        """Whose release it is."""
+        return str(self.manifest["use_case"])
 
     @property
     def version(self) -> int:
@@ -63,12 +86,28 @@ class LoadedRelease:
         """Names of the categorical features, each with the values seen in training."""
         return dict(self.manifest["features"]["categorical"])
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float64]:
+    def load_model(self) -> Any:
+        """The fitted scikit-learn pipeline, which takes a frame with the columns ``numeric`` + ``categorical``.
+
+        Raises
+        ------
+        ReleaseError: its file is missing, or was changed since the release was loaded.
+        """
+        return load_model(self.folder / MODEL, self.manifest["files"][MODEL])
+
+    @cached_property
+    def _model(self) -> Any:
+        return self.load_model()
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> Any:
         """Predictions for rows that hold every feature; shape (len(rows),)."""
+        import numpy as np
+        import pandas as pd
+
         columns = [*self.numeric, *self.categorical]
         frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)
         frame[self.numeric] = frame[self.numeric].astype(float)
-        return np.asarray(self.model.predict(frame), dtype=np.float64)
+        return np.asarray(self._model.predict(frame), dtype=np.float64)
 
     def check_golden(self, tolerance: float = 1e-9) -> None:
         """Predict the golden rows and compare.
@@ -77,6 +116,8 @@ class LoadedRelease:
         ------
         ReleaseError: an output differs by more than ``tolerance`` (relative).
         """
+        import numpy as np
+
         expected = np.asarray(self.golden["outputs"], dtype=np.float64)
         found = self.predict(self.golden["rows"])
         if not np.allclose(found, expected, rtol=tolerance, atol=tolerance):
@@ -89,102 +130,114 @@ class LoadedRelease:
 
 def dump_model(model: Any) -> bytes:
     """A fitted model as bytes, to be hashed and written."""
+    import joblib
+
     buffer = io.BytesIO()
     joblib.dump(model, buffer, compress=3)
     return buffer.getvalue()
 
 
 def load_model(path: Path, sha256: str) -> Any:
-    """Unpickle one model file after its hash was found right.
+    """Unpickle one model file after its hash was found right. Nothing else in this project may unpickle a file.
 
     Raises
     ------
     ReleaseError: the file is missing or was changed.
     """
-    return joblib.load(io.BytesIO(read_verified(path, sha256)))
+    content = read_verified(path, sha256)
+    import joblib
 
-
-def write_files(target: Path, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Write a folder all at once; returns the SHA-256 of each file. An existing folder is replaced.
-
-    A reader sees the whole folder or none of it, also when the writer is killed.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for name, content in files.items():
-            with (temporary / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.chmod(0o755)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as aside:
-            with suppress(FileNotFoundError):
-                target.rename(Path(aside) / "replaced")  # whole, in one step: nobody sees half of it
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _fsync_folder(target)
-    _fsync_folder(target.parent)
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return joblib.load(io.BytesIO(content))
 
 
 def write_release(
-    target: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]
+    target: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes], key: SigningKey
 ) -> tuple[dict[str, Any], str]:
-    """Write a release folder; returns its manifest with the files' hashes, and the manifest's digest."""
+    """Write a signed release folder; returns its manifest with the files' hashes, and the manifest's digest.
+
+    Raises
+    ------
+    ReleaseError: a file's name or size is not allowed.
+    """
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    complete = {**manifest, "files": hashes}
+    complete = {**manifest, "files": hashes, "signed_by": key.id}
     text = json.dumps(complete, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-    write_files(target, {**files, MANIFEST: text})
+    require_size(len(text), MAX_MANIFEST, target / MANIFEST)
+    for name, content in files.items():
+        require_size(len(content), MAX_FILE, target / name)
+    _require_names(hashes, target / MANIFEST)
+    write_files(target, {**files, MANIFEST: text, SIGNATURE: key.sign(text)})
     return complete, hashlib.sha256(text).hexdigest()
 
 
-def load_release(path: Path, digest: str) -> LoadedRelease:
-    """Verify and load a release.
+def release_path(settings: Settings, row: ReleaseRow) -> Path:
+    """Folder of a release: the store has it relative to the artefacts, so that these can move; older rows are absolute."""
+    return settings.artefacts / row.path
+
+
+def load_row(settings: Settings, row: ReleaseRow) -> LoadedRelease:
+    """Verify and load the release that the store has, with the keys that the installation trusts.
+
+    Raises
+    ------
+    ReleaseError: see :func:`load_release`; or there are no trusted keys.
+    """
+    return load_release(
+        release_path(settings, row), row.digest, TrustedKeys.of(settings), use_case=row.use_case, version=row.version
+    )  # fmt: skip
+
+
+def load_release(path: Path, digest: str, keys: TrustedKeys, *, use_case: str, version: int) -> LoadedRelease:
+    """Verify and load a release. Nothing of it is parsed before its bytes are proved, and nothing is unpickled here.
 
     Parameters
     ----------
     digest: SHA-256 of the manifest, as the store has it.
+    keys: whose signature is believed.
+    use_case, version: the release that is asked for; another one, however well signed, is refused.
 
     Raises
     ------
-    ReleaseError: a file is missing, or was changed after the release was written.
+    ReleaseError: it is not signed by a trusted key, is another release than was asked for, a file is missing or too
+        many, or was changed after the release was written.
     """
-    manifest = json.loads(read_verified(path / MANIFEST, digest))
-    if lacking := {MODEL, SNAPSHOT, GOLDEN} - set(manifest["files"]):
-        raise ReleaseError(f"the release lacks {', '.join(sorted(lacking))}", where=str(path / MANIFEST),
-                           next_step="make the release again, or promote another")  # fmt: skip
-    content = {name: read_verified(path / name, sha256) for name, sha256 in manifest["files"].items()}
+    text = read_verified(path / MANIFEST, digest, MAX_MANIFEST)
+    signed_by = keys.verify(text, read_file(path / SIGNATURE, MAX_MANIFEST), where=str(path / MANIFEST))
+    manifest = json.loads(text)
+    found = (manifest.get("use_case"), manifest.get("version"))
+    if found != (use_case, version):
+        raise ReleaseError(f"is {found[0]} release {found[1]}, not {use_case} release {version}", where=str(path),
+                           next_step="restore the release, or promote another")  # fmt: skip
+    hashes = manifest["files"]
+    _require_names(hashes, path / MANIFEST)
+    _require_only(path, {*hashes, MANIFEST, SIGNATURE})
+    files = {name: read_verified(path / name, sha256) for name, sha256 in hashes.items() if name != MODEL}
+    require_hash(path / MODEL, hash_file(path / MODEL), hashes[MODEL])
     return LoadedRelease(
-        manifest=manifest,
-        model=joblib.load(io.BytesIO(content[MODEL])),
-        snapshot=json.loads(content[SNAPSHOT]),
-        golden=json.loads(content[GOLDEN]),
-    )
+        folder=path, manifest=manifest, snapshot=json.loads(files[SNAPSHOT]), golden=json.loads(files[GOLDEN]),
+        files=files, signed_by=signed_by,
+    )  # fmt: skip
 
 
-def read_verified(path: Path, sha256: str) -> bytes:
-    """The content of a file whose hash is right.
+def _require_names(hashes: Any, where: Path) -> None:
+    """Files named so that they can stand nowhere but in the folder itself, and those that every release has."""
+    again = "make the release again, or promote another"
+    if not isinstance(hashes, dict):
+        raise ReleaseError("names no files", where=str(where), next_step=again)
+    for name, sha256 in hashes.items():
+        if not _NAME.fullmatch(name) or name in (MANIFEST, SIGNATURE):
+            raise ReleaseError(f"names a file {name!r}", where=str(where),
+                               allowed="letters, digits, _ - and . after the first character", next_step=again)  # fmt: skip
+        if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+            raise ReleaseError(f"has no SHA-256 of {name}", where=str(where), next_step=again)
+    if lacking := {MODEL, SNAPSHOT, GOLDEN} - set(hashes):
+        raise ReleaseError(
+            f"the release lacks {', '.join(sorted(lacking))}", where=str(where), next_step=again
+        )
 
-    Raises
-    ------
-    ReleaseError: the file is missing or was changed.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ReleaseError(f"cannot be read: {error.strerror}", where=str(path),
-                           next_step="restore the file, or promote another release") from error  # fmt: skip
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ReleaseError("was changed after it was written (SHA-256 differs)", where=str(path),
-                           next_step="restore the file, or promote another release")  # fmt: skip
-    return content
 
-
-def _fsync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _require_only(path: Path, names: set[str]) -> None:
+    """No file beside those that were signed; one that is missing is told by who opens it."""
+    if more := sorted(set(names_in(path)) - names):
+        raise ReleaseError(f"holds what was not signed: {', '.join(more[:5])}", where=str(path),
+                           next_step="take it away, or promote another release")  # fmt: skip

@@ -109,7 +109,7 @@ class TrustedKeys:
         ------
         ReleaseError: there are none, or a file is no Ed25519 public key.
         """
-        place = settings.trusted_keys or settings.keys
+        place = Path(settings.trusted_keys) if settings.trusted_keys else settings.keys
         files = sorted(place.glob("*.pub")) if place.is_dir() else [place]
         found = [key for path in files for key in _public_keys(path)]
         if not found:

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from include.kreislauf.errors import TrainingError
-from include.kreislauf.store.release_files import dump_model, load_model, write_files
+from include.kreislauf.store.disk import write_files
+from include.kreislauf.store.release_files import dump_model, load_model
 from include.kreislauf.training.families import Candidate
 
 INDEX = "index.json"

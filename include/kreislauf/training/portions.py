@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from include.kreislauf.errors import ReleaseError
-from include.kreislauf.store.release_files import read_verified, write_files
+from include.kreislauf.store.disk import read_verified, write_files
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.search import Searched
 
