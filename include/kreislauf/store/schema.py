@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision the code needs; the newest file in ``migrations/versions`` carries it."""
 
 metadata = MetaData(
@@ -181,6 +181,58 @@ predictions = Table(
     Column("features", Text),  # JSON, where the client sent them; else those of the release's snapshot
     Column("arm", String(16), nullable=False, server_default="champion"),  # champion baseline canary
     Index("ix_predictions_release", "use_case", "release", "period"),
+    Index("ix_predictions_as_of", "use_case", "as_of"),
+)  # fmt: skip
+
+log_days = Table(
+    "log_days", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),  # of the predictions' as_of, in UTC
+    Column("revision", Integer, nullable=False),  # raised when a prediction of this day comes late
+    Column("rolled", Integer),  # revision that log_newest covers; another one: rows are missing there
+    Column("rolled_at", UtcDateTime),
+)  # fmt: skip
+
+log_newest = Table(
+    "log_newest", metadata,  # per day the newest prediction of each (release, arm, entity, period)
+    Column("id", String(36), primary_key=True),
+    Column("use_case", String(64), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("release", Integer, nullable=False),
+    Column("arm", String(16), nullable=False),
+    Column("entity", String(128)),
+    Column("known", Boolean, nullable=False),
+    Column("value", Float),
+    Column("period", UtcDateTime, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_log_newest_day", "use_case", "day"),
+)  # fmt: skip
+
+log_counts = Table(
+    "log_counts", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("release", Integer, primary_key=True),
+    Column("arm", String(16), primary_key=True),
+    Column("part", String(64), primary_key=True),  # archive file that has the rows; empty: they are in the store
+    Column("rows", Integer, nullable=False),
+    Column("known", Integer, nullable=False),
+    Column("anonymous", Integer, nullable=False),  # without entity
+    Column("outcomes", Integer, nullable=False),
+    Column("error", Float, nullable=False),  # sum of value - outcome
+    Column("absolute_error", Float, nullable=False),
+)  # fmt: skip
+
+log_archives = Table(
+    "log_archives", metadata,
+    Column("use_case", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("file", String(128), primary_key=True),
+    Column("rows", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("deleted_at", UtcDateTime),  # when the last of its rows had left predictions
 )  # fmt: skip
 
 outcomes = Table(

@@ -1,0 +1,95 @@
+"""Records of the prediction log, as cheap as Python has them: tuples in the order of the tables' columns.
+
+Times are texts already (:func:`stamp`): a request with a thousand rows converts three times and not three thousand.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+_RANDOM_BITS = (1 << 62) - 1
+_VARIANT = 1 << 63
+
+
+class LoggedPrediction(NamedTuple):
+    """One row of ``predictions``."""
+
+    id: str
+    use_case: str
+    release: int
+    entity: str | None
+    known: bool
+    value: float | None
+    period: str
+    as_of: str
+    created_at: str
+    low: float | None = None
+    high: float | None = None
+    features: str | None = None
+    arm: str = "champion"
+
+
+class LoggedShadow(NamedTuple):
+    """One row of ``shadow_predictions``."""
+
+    prediction_id: str
+    release: int
+    use_case: str
+    value: float | None
+    created_at: str
+
+
+class LoggedOutcome(NamedTuple):
+    """One row of ``outcomes``, and the use case whose prediction it is about."""
+
+    use_case: str
+    prediction_id: str
+    value: float
+    observed_at: str
+    created_at: str
+
+
+class LoggedReport(NamedTuple):
+    """One row of ``reports``."""
+
+    use_case: str
+    id: str
+    metric: str
+    release: int
+    value: float
+    period: str
+    observed_at: str
+    created_at: str
+
+
+def stamp(moment: datetime) -> str:
+    """A time as SQLAlchemy stores it on SQLite: UTC, with microseconds, without a zone.
+
+    Raises
+    ------
+    ValueError: the time has no zone.
+    """
+    if moment.tzinfo is not UTC:
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment!r} has no time zone")
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:26]
+
+
+def moment_of(text: str) -> datetime:
+    """The time that :func:`stamp` made a text of."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562, method 3: the 12 bits after the version continue the time to 0.24 us).
+
+    Later ids are greater, so that a unique index grows at its end; the other 62 bits are random.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    random = int.from_bytes(os.urandom(8), "big") & _RANDOM_BITS | _VARIANT
+    text = f"{milliseconds:012x}7{(rest << 12) // 1_000_000:03x}{random:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
