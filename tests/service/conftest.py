@@ -202,18 +202,16 @@ def world(tmp_path: Path, empty_store: Path) -> Iterator[World]:
 
 
 @contextmanager
-def serving(world: World, *, ready: bool = True, **settings: Any) -> Iterator[Running]:
-    """A server in this process."""
+def serving(world: World, *, ready: bool = True, key: str = "", **settings: Any) -> Iterator[Running]:
+    """A server in this process; its client sends the key, if one is given."""
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     app = create_app(Settings(home=world.folder, store_url=world.store.url, **settings))
-    # h11 and asyncio are what the service's image has
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, http="h11", loop="asyncio")
-    )
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    with httpx.Client(base_url=url, timeout=30) as client:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
         running = Running(url, client)
         if ready:
             running.wait(lambda found: found.status_code == 200)

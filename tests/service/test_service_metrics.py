@@ -32,7 +32,7 @@ def test_metrics_count_what_happened(service: Running) -> None:
     service.predict({})
     radar = ("use_case", "radar")
     counted = samples(service)
-    assert counted["kreislauf_predictions_total", (radar,)] == 2
+    assert counted["kreislauf_predictions_total", (("arm", "champion"), radar)] == 2
     assert counted["kreislauf_novel_predictions_total", (radar,)] == 1
     assert counted["kreislauf_outcomes_total", (("answer", "stored"), radar)] == 1
     assert counted["kreislauf_outcomes_total", (("answer", "unknown"), radar)] == 1

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from include.kreislauf.store.api_keys import Scope
+from tests.service.keys import make_key
+
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
@@ -42,7 +45,7 @@ def process(world: World) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]
     port = free_port()
     started = subprocess.Popen(
         [*COMMAND, "--port", str(port)], cwd=world.folder, text=True, stderr=subprocess.PIPE,
-        env=environment(KREISLAUF_STORE_URL=world.store.url),
+        env=environment(KREISLAUF_STORE_URL=world.store.url, KREISLAUF_HOME=str(world.folder)),
     )  # fmt: skip
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         try:
@@ -110,19 +113,41 @@ def test_sigterm_answers_what_is_under_way_and_ends_cleanly(
     assert "Traceback" not in log
 
 
+def start_on(host: str, world: World) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, f"--host={host}", "--port", str(free_port())], cwd=world.folder, text=True, stderr=subprocess.PIPE,
+        env=environment(KREISLAUF_STORE_URL=world.store.url, KREISLAUF_HOME=str(world.folder)),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
-def test_other_machines_are_kept_out(host: str) -> None:
-    found = subprocess.run(
-        [*COMMAND, f"--host={host}", "--port", "1"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert found.returncode == 2
-    assert "no API keys yet" in found.stderr
-    assert "KREISLAUF_SERVICE_ALLOW_REMOTE=1" in found.stderr
+def test_without_keys_other_machines_are_kept_out(host: str, world: World) -> None:
+    make_key(world.store, Scope.PREDICT, days=-1)  # an expired one opens nothing
+    started = start_on(host, world)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 2
+    assert "can be reached from other machines, and no API key is good" in said
+    assert "keys create" in said
+
+
+def test_with_a_key_the_service_starts_on_any_address_and_asks_for_it(world: World) -> None:
+    world.release(1)
+    world.promote(1)
+    _, text = make_key(world.store, Scope.PREDICT)
+    port = free_port()
+    started = subprocess.Popen(
+        [*COMMAND, "--host=0.0.0.0", "--port", str(port)], cwd=world.folder, text=True, stderr=subprocess.PIPE,
+        env=environment(KREISLAUF_STORE_URL=world.store.url, KREISLAUF_HOME=str(world.folder)),
+    )  # fmt: skip
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        try:
+            wait_until_ready(client, started)
+            assert client.post("/v1/radar/predictions", json=BODY).status_code == 401
+            headers = {"x-api-key": text}
+            assert client.post("/v1/radar/predictions", json=BODY, headers=headers).status_code == 200
+        finally:
+            started.kill()
+            started.communicate()
 
 
 def test_neither_airflow_nor_mlflow_is_imported() -> None:

@@ -179,7 +179,7 @@ def test_unknown_paths_and_methods_have_the_same_shape(refused: Running) -> None
 def test_the_open_api_document_knows_every_answer(refused: Running) -> None:
     document = refused.client.get("/openapi.json").json()
     answers = document["paths"]["/v1/{use_case}/predictions"]["post"]["responses"]
-    assert sorted(answers) == ["200", "404", "413", "422", "503", "default"]
+    assert sorted(answers) == ["200", "401", "403", "404", "413", "422", "503", "default"]
     assert answers["422"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorAnswer")
     assert "HTTPValidationError" not in document["components"]["schemas"]
     moment = document["components"]["schemas"]["Outcome"]["properties"]["observed_at"]

@@ -133,8 +133,8 @@ OVERFLOWS = {"python": {"stars": 1.7e308, "share": 0.0, "kind": "language"}}
     ("change", "reason"),
     [
         ({"golden_shift": 1e-3}, "golden rows differ"),
-        ({"manifest": {"use_case": "other"}}, "the manifest names another release"),
-        ({"manifest": {"version": 9}}, "the manifest names another release"),
+        ({"manifest": {"use_case": "other"}}, "is other release 2, not radar release 2"),
+        ({"manifest": {"version": 9}}, "is radar release 9, not radar release 2"),
         ({"manifest": {"family": None}}, "family"),
         ({"snapshot": {"python": {"stars": 1.0}}}, "share"),
         ({"snapshot": OVERFLOWS}, "predicts inf for 'python'"),

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive
+
+from include.kreislauf.service.problems import RefusedError, invalid
+from include.kreislauf.service.schemas import Fault
 
 MAX_BODY_BYTES = 1_000_000
 MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
+CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
-class BodyLimit:
-    """ASGI middleware that refuses a body above ``MAX_BODY_BYTES`` with 413, and never keeps more of it."""
+def limited(receive: Receive) -> Receive:
+    """Receive a body of at most ``MAX_BODY_BYTES``; more of it is refused with 413 and never kept."""
+    received = 0
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            await _drain(message, receive)
+            raise RefusedError(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        return message
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting its body."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                await _drain(message, receive)
-                raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
-            return message
-
-        await self.app(scope, counted, send)
+    return counted
 
 
 async def _drain(message: Message, receive: Receive) -> None:
@@ -42,6 +38,23 @@ async def _drain(message: Message, receive: Receive) -> None:
     while message.get("more_body") and drained < MAX_DRAINED_BYTES:
         message = await receive()
         drained += len(message.get("body", b""))
+
+
+def refuse_future(moments: Iterable[tuple[str, datetime]], now: datetime) -> None:
+    """Refuse times that have not come yet; clocks may differ by five minutes.
+
+    Raises
+    ------
+    RefusedError: 422, names each field.
+    """
+    latest = now + CLOCK_TOLERANCE
+    faults = [
+        Fault(field=name, reason="lies in the future", allowed=f"up to 5 minutes after {now:%Y-%m-%dT%H:%M:%SZ}")
+        for name, moment in moments
+        if moment > latest
+    ]  # fmt: skip
+    if faults:
+        raise invalid(faults)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,21 +1,31 @@
-"""Prometheus metrics of one application; labels take only values that the service itself chose."""
+"""Prometheus metrics of one application; labels take only values that the service itself chose.
+
+With several workers, each keeps its values in files of one folder (``PROMETHEUS_MULTIPROC_DIR``), and whichever of them
+is asked answers for all.
+"""
 
 from __future__ import annotations
 
-import time
+import os
+from collections.abc import Iterable
+from functools import lru_cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import Connection
+
+from include.kreislauf.store import observations
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 NO_ROUTE = "(none)"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
     """The metrics and the registry they are in.
 
-    A label ``use_case`` is set only for use cases that the store has a live release of, and ``route`` only to
-    the template of a route: what a client writes in a path never becomes a label.
+    A label ``use_case`` is set only for use cases that the store has a live release of, ``metric`` only to those of
+    a signed contract, and ``route`` only to the template of a route: what a client writes never becomes a label.
     """
 
     def __init__(self) -> None:
@@ -26,9 +36,15 @@ class Metrics:
             "kreislauf_request_seconds", "Time from a request to its answer.", ["route"],
             buckets=BUCKETS, registry=self.registry,
         )  # fmt: skip
-        self.predictions = self._counter("predictions", "Predictions written and acknowledged.", "use_case")
+        self.refused = self._counter("refused", "Requests without a key that is good for them.", "why")
+        self.predictions = self._counter(
+            "predictions", "Predictions written and acknowledged, by what answered.", "use_case", "arm"
+        )
         self.novelty = self._counter(
             "novel_predictions", "Those of them the release does not know.", "use_case"
+        )
+        self.shadow = self._counter(
+            "shadow_requests", "Requests that a tried release has computed unseen.", "use_case", "result"
         )
         self.outcomes = self._counter(
             "outcomes", "Outcomes received, by what became of them.", "use_case", "answer"
@@ -37,44 +53,62 @@ class Metrics:
             "reports", "Metric reports received, by what became of them.", "use_case", "answer"
         )
         self.load_failures = self._counter(
-            "release_load_failures", "Attempts to load a live release that failed.", "use_case"
+            "release_load_failures", "Attempts to load a release that failed.", "use_case"
         )
         self.store_failures = self._counter("store_failures", "Times the store could not be read or written.")
-        self.live_release = Gauge(
-            "kreislauf_live_release",
-            "Version of the release that answers.",
-            ["use_case"],
-            registry=self.registry,
+        self.live_release = self._gauge("live_release", "Version of the release that answers.", "use_case")
+        self.business_metric = self._gauge(
+            "business_metric", "Newest judged value of a business metric.", "use_case", "metric"
         )
+        self.business_threshold = self._gauge(
+            "business_metric_threshold", "What the metric must not fall below.", "use_case", "metric"
+        )
+        self.business_verdict = self._gauge(
+            "business_metric_verdict", "1 healthy, 0 inconclusive, -1 breach.", "use_case", "metric"
+        )
+        self._asked = lru_cache(maxsize=512)(self._children)
+        # labels are looked up once: that is most of what counting costs
+        self.predicted = lru_cache(maxsize=512)(self._predicted)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count and time one request."""
+        requests, histogram = self._asked(route, status)
+        requests.inc()
+        histogram.observe(seconds)
+
+    def show_verdicts(self, db: Connection, use_cases: Iterable[str]) -> None:
+        """Show the newest verdict on every business metric of these use cases."""
+        for use_case in use_cases:
+            for one in observations.verdicts_of(db, use_case, limit=20):
+                labels = (use_case, one.metric)
+                if one.value is not None:
+                    self.business_metric.labels(*labels).set(one.value)
+                self.business_threshold.labels(*labels).set(one.threshold)
+                self.business_verdict.labels(*labels).set(_VERDICTS[one.verdict])
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format, those of every worker together."""
+        if not os.environ.get(FOLDER):
+            return generate_latest(self.registry)
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+        return generate_latest(everyone)
+
+    def _children(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self.requests.labels(route, str(status)), self.seconds.labels(route)
+
+    def _predicted(self, use_case: str, arm: str) -> tuple[Counter, Counter]:
+        """The counters of predictions of one arm, and of novel ones."""
+        return self.predictions.labels(use_case, arm), self.novelty.labels(use_case)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"kreislauf_{name}", text, labels, registry=self.registry)
 
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        # with several workers: what the last one has set
+        return Gauge(
+            f"kreislauf_{name}", text, labels, registry=self.registry, multiprocess_mode="mostrecent"
+        )
 
-class Measured:
-    """ASGI middleware that counts and times requests by route template and status."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and measure it."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        status = 500  # an exception that leaves the application becomes one
-        started = time.perf_counter()
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            route = getattr(scope.get("route"), "path", NO_ROUTE)
-            self.metrics.requests.labels(route, str(status)).inc()
-            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+_VERDICTS = {"healthy": 1, "inconclusive": 0, "breach": -1}

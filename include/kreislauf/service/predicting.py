@@ -1,82 +1,287 @@
-"""From the rows of a request to predictions of one champion."""
+"""From the rows of a request to logged predictions: one way, whatever the request was read with."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, islice
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol
 
-from include.kreislauf.service.champions import Champion
-from include.kreislauf.service.problems import MAX_FAULTS, invalid
-from include.kreislauf.service.schemas import Fault, Row
+import msgspec
+from starlette.concurrency import run_in_threadpool
 
-MAX_MAGNITUDE = 1e30  # tree models compute in float32, which ends at 3.4e38
-MAX_TEXT = 128
+from include.kreislauf.service.arms import Counts, Trial
+from include.kreislauf.service.follower import Follower
+from include.kreislauf.service.journal import Journal
+from include.kreislauf.service.limits import refuse_future
+from include.kreislauf.service.metrics import Metrics
+from include.kreislauf.service.problems import MAX_FAULTS, RefusedError, invalid, unavailable
+from include.kreislauf.service.schemas import Fault
+from include.kreislauf.service.served_release import (
+    MAX_MAGNITUDE,
+    MAX_TEXT,
+    ServedRelease,
+    is_text,
+)
+from include.kreislauf.settings import Settings
+from include.kreislauf.store.log_records import LoggedPrediction, LoggedShadow, new_id, stamp
+from include.kreislauf.store.rollouts import Arm
+
 MAX_SHOWN = 20
+QUICK_ROWS = 64
+"""So many rows are computed on the event loop; more would keep other requests waiting."""
+MAX_SHADOWS = 64
+"""So many requests may wait for their shadow; the others go without, and are counted."""
+
+log = logging.getLogger("kreislauf.service")
+_encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """The prediction for one row."""
+class AskedRow(Protocol):
+    """One row as a client sent it."""
 
+    @property
+    def entity(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def features(self) -> Mapping[str, Any] | None: ...  # noqa: D102
+
+
+class Answered(msgspec.Struct):
+    """The prediction for one row; the fields of :class:`~include.kreislauf.service.schemas.Prediction`."""
+
+    prediction_id: str
     entity: str | None
     known: bool
     value: float | None
+    low: float | None
+    high: float | None
 
 
-def predict(champion: Champion, rows: Sequence[Row]) -> list[Predicted]:
+class Answer(msgspec.Struct):
+    """The fields of :class:`~include.kreislauf.service.schemas.PredictionsAnswer`."""
+
+    use_case: str
+    release: int
+    predictions: list[Answered]
+
+
+Found = list[tuple[str | None, bool, float | None]]
+"""Per row: entity, whether it is known, and the prediction."""
+
+
+class Predicting:
+    """Answers requests for predictions, with whichever release their turn is."""
+
+    def __init__(
+        self, settings: Settings, follower: Follower, journal: Journal, metrics: Metrics, counts: Counts
+    ) -> None:
+        self._settings, self._follower, self._journal = settings, follower, journal
+        self._metrics, self._counts = metrics, counts
+        self._shadows: set[asyncio.Task[None]] = set()
+
+    async def answer(
+        self, use_case: str, rows: Sequence[AskedRow], *, as_of: datetime | None = None,
+        period: datetime | None = None, key: str | None = None,
+    ) -> Answer:  # fmt: skip
+        """Predict all rows by one release, and return when they are in the log.
+
+        Raises
+        ------
+        RefusedError: the use case is not live, or a row is not what the release can predict; nothing is logged.
+        """
+        started = perf_counter()
+        champion = self.champion(use_case)  # taken once: a swap in the middle does not mix two releases
+        trial = self._follower.view.trials.get(use_case)
+        now = self._settings.now()
+        when = self._when(as_of, now)
+        arm = trial.arm_of(key) if trial else Arm.CHAMPION
+        release, found, arm = await self._predict(champion, trial, arm, rows)
+        logged = _logged(release, rows, found, arm, (stamp(period or when), stamp(when), stamp(now)))
+        await self._journal.write_predictions(logged)
+        self._count(use_case, arm, found)
+        if trial and arm is not Arm.CHAMPION:
+            self._counts.add(trial, arm, rows=len(rows), seconds=perf_counter() - started)
+        if trial and trial.is_shadow:
+            self._follow_unseen(trial, rows, [one.id for one in logged])
+        return Answer(
+            use_case,
+            release.version,
+            [Answered(one.id, one.entity, one.known, one.value, one.low, one.high) for one in logged],
+        )
+
+    def champion(self, use_case: str) -> ServedRelease:
+        """The release that answers for a use case.
+
+        Raises
+        ------
+        RefusedError: 404, nothing is live; 503, something is, but it cannot answer yet.
+        """
+        view = self._follower.view
+        champion = view.champions.get(use_case)
+        if champion is None:
+            self.require_live(use_case)
+            raise unavailable(view.problems.get(use_case, f"{use_case!r} is being loaded"))
+        return champion
+
+    def require_live(self, use_case: str) -> None:
+        """Refuse a use case that the store has no live release of."""
+        view = self._follower.view
+        if use_case in view.pointers:
+            return
+        if view.store_problem:
+            raise unavailable(view.store_problem)
+        allowed = ", ".join(sorted(view.pointers)) or "none yet"
+        raise RefusedError(
+            404,
+            f"no release of use case {use_case[:64]!r} is live; live use cases: {allowed}. "
+            "A use case goes live when its first release is promoted",
+            [Fault(field="use_case", reason="has no live release", allowed=allowed)],
+        )
+
+    async def drain(self) -> None:
+        """Wait for what is computed unseen."""
+        await asyncio.gather(*self._shadows, return_exceptions=True)
+
+    def _when(self, as_of: datetime | None, now: datetime) -> datetime:
+        if self._settings.clock == "given":
+            if as_of is None:
+                reason = "is required: the clock of this installation is 'given'"
+                raise invalid([Fault(field="as_of", reason=reason, allowed="a time with a time zone")])
+        elif as_of is not None:
+            refuse_future([("as_of", as_of)], now)
+        return as_of or now
+
+    async def _predict(
+        self, champion: ServedRelease, trial: Trial | None, arm: Arm, rows: Sequence[AskedRow]
+    ) -> tuple[ServedRelease, Found, Arm]:
+        """The canary's answer where it is its turn; where it fails, the champion's: no request fails for a trial."""
+        if arm is not Arm.CANARY or trial is None or trial.release is None:
+            return champion, await _computed(champion, rows), arm
+        try:
+            return trial.release, await _computed(trial.release, rows), arm
+        except Exception as error:  # noqa: BLE001 - whatever it is, the champion answers
+            # where the champion refuses as well, it is the client's fault and nobody's error
+            found = await _computed(champion, rows)
+            log.warning("canary %s: %s; the champion answered", trial.release.version, error)
+            self._counts.add(trial, arm, rows=len(rows), error=True)
+            return champion, found, Arm.CHAMPION
+
+    def _count(self, use_case: str, arm: Arm, found: Found) -> None:
+        predictions, novelty = self._metrics.predicted(use_case, arm)
+        predictions.inc(len(found))
+        if new := sum(not known for _, known, _ in found):
+            novelty.inc(new)
+
+    def _follow_unseen(self, trial: Trial, rows: Sequence[AskedRow], ids: Sequence[str]) -> None:
+        use_case = trial.rollout.use_case
+        if len(self._shadows) >= MAX_SHADOWS:
+            self._metrics.shadow.labels(use_case, "skipped").inc()
+            return
+        task = asyncio.create_task(self._shadow(trial, rows, ids))
+        self._shadows.add(task)
+        task.add_done_callback(self._shadows.discard)
+
+    async def _shadow(self, trial: Trial, rows: Sequence[AskedRow], ids: Sequence[str]) -> None:
+        """Compute what a tried release would have answered, after the champion has."""
+        assert trial.release is not None  # noqa: S101 - is_shadow
+        started, use_case = perf_counter(), trial.rollout.use_case
+        try:
+            found = await run_in_threadpool(_found, trial.release, rows)
+            seconds, at = perf_counter() - started, stamp(self._settings.now())
+            shadows = [
+                LoggedShadow(one, trial.release.version, use_case, value, at)
+                for one, (_, _, value) in zip(ids, found, strict=True)
+            ]
+            await self._journal.write_predictions([], shadows)
+        except Exception as error:  # noqa: BLE001 - what a tried release does must not reach anybody
+            log.warning("shadow %s: %s", trial.release.version, error)
+            self._counts.add(trial, Arm.SHADOW, rows=len(rows), error=True)
+            self._metrics.shadow.labels(use_case, "failed").inc()
+        else:
+            self._counts.add(trial, Arm.SHADOW, rows=len(rows), seconds=seconds)
+            self._metrics.shadow.labels(use_case, "computed").inc()
+
+
+async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
+    if release.is_quick and len(rows) <= QUICK_ROWS:
+        return _found(release, rows)
+    return await run_in_threadpool(_found, release, rows)
+
+
+def _found(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
     """Predict all rows, those with features of their own in one call of the model.
 
     Raises
     ------
     RefusedError: a row has neither entity nor features, or its features are not those of the release.
     """
-    faults = chain.from_iterable(_faults(champion, index, row) for index, row in enumerate(rows))
-    if first := list(islice(faults, MAX_FAULTS)):
-        raise invalid(first)
-    computed = _compute(champion, rows)
-    return [_predicted(champion, row, computed.get(index)) for index, row in enumerate(rows)]
-
-
-def _compute(champion: Champion, rows: Sequence[Row]) -> dict[int, float]:
-    given = {
-        index: row.features
-        for index, row in enumerate(rows)
-        if row.features is not None and (row.entity is None or row.entity in champion.values)
-    }
-    if not given:
-        return {}
-    found = dict(zip(given, champion.release.predict(list(given.values())).tolist(), strict=True))
-    wrong = [index for index, value in found.items() if not math.isfinite(value)]
-    if wrong:
+    values, given = release.values, []
+    for row in rows:
+        if row.features is not None:
+            if not release.accepts(row.features):
+                raise _refusal(release, rows)
+            if row.entity is None or row.entity in values:
+                given.append(row.features)
+        elif row.entity is None:
+            raise _refusal(release, rows)
+    computed = iter(release.predict(given) if given else ())
+    found = [_of_row(release, row, computed) for row in rows]
+    if wrong := [
+        i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)
+    ]:
         reason = "the prediction for these features is not a finite number"
         raise invalid([Fault(field=f"rows.{index}.features", reason=reason) for index in wrong])
     return found
 
 
-def _predicted(champion: Champion, row: Row, computed: float | None) -> Predicted:
-    if row.entity is None:
-        features = row.features or {}
-        known = all(features[name] in seen for name, seen in champion.categorical.items())
-        return Predicted(None, known, computed)
-    if row.entity not in champion.values:
-        return Predicted(row.entity, False, None)
-    return Predicted(row.entity, True, champion.values[row.entity] if computed is None else computed)
+def _of_row(
+    release: ServedRelease, row: AskedRow, computed: Iterator[float]
+) -> tuple[str | None, bool, float | None]:
+    entity, features = row.entity, row.features
+    if entity is None:
+        return None, release.knows(features or {}), next(computed)
+    if entity not in release.values:
+        return entity, False, None
+    return entity, True, release.values[entity] if features is None else next(computed)
 
 
-def _faults(champion: Champion, index: int, row: Row) -> Iterator[Fault]:
+def _logged(
+    release: ServedRelease, rows: Sequence[AskedRow], found: Found, arm: Arm, times: tuple[Any, Any, Any]
+) -> list[LoggedPrediction]:
+    use_case, version = release.about.use_case, release.version
+    logged = []
+    for row, (entity, known, value) in zip(rows, found, strict=True):
+        low, high = release.interval(value)
+        features = None if row.features is None else _encode(row.features).decode()
+        logged.append(
+            LoggedPrediction(
+                new_id(), use_case, version, entity, known, value, *times, low, high, features, arm.value
+            )
+        )
+    return logged
+
+
+def _refusal(release: ServedRelease, rows: Sequence[AskedRow]) -> RefusedError:
+    faults = chain.from_iterable(_faults(release, index, row) for index, row in enumerate(rows))
+    return invalid(list(islice(faults, MAX_FAULTS)))
+
+
+def _faults(release: ServedRelease, index: int, row: AskedRow) -> Iterator[Fault]:
     if row.features is None:
         if row.entity is None:
             yield Fault(
                 field=f"rows.{index}", reason="has neither entity nor features", allowed="entity, features"
             )
         return
-    expected = [*champion.release.numeric, *champion.categorical]
+    expected = [*release.numeric, *release.categorical]
     yield from _wrong_names(f"rows.{index}.features", row.features, expected)
     for name in expected:
-        if name in row.features and (fault := _wrong_value(champion, name, row.features[name])):
+        if name in row.features and (fault := _wrong_value(release, name, row.features[name])):
             yield fault.model_copy(update={"field": f"rows.{index}.features.{name}"})
 
 
@@ -91,16 +296,15 @@ def _wrong_names(where: str, features: Mapping[str, Any], expected: Sequence[str
         )
 
 
-def _wrong_value(champion: Champion, name: str, value: Any) -> Fault | None:
-    if name in champion.numeric:
-        # bool is an int in Python, but true is no number in JSON; abs of an int never overflows
+def _wrong_value(release: ServedRelease, name: str, value: Any) -> Fault | None:
+    if name in release.numeric:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and abs(value) <= MAX_MAGNITUDE:
             return None
         allowed = f"finite numbers between {-MAX_MAGNITUDE:g} and {MAX_MAGNITUDE:g}"
         return Fault(field=name, reason="is not a number that can be used", allowed=allowed)
-    seen = champion.categorical[name]
-    if isinstance(value, str) and (value in seen or (0 < len(value) <= MAX_TEXT and value.isprintable())):
+    seen = release.categorical[name]
+    if isinstance(value, str) and (value in seen or is_text(value)):
         return None
     shown = ", ".join(sorted(seen)[:MAX_SHOWN])
     allowed = f"a text of 1 to {MAX_TEXT} printable characters; seen in training: {shown}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from include.kreislauf.service.schemas import ErrorAnswer, Fault
 
@@ -24,16 +25,16 @@ class RefusedError(Exception):
     status: HTTP status of the answer.
     error: what is wrong, in one sentence.
     faults: the fields at fault.
-    retry_after: seconds after which trying again makes sense; ``None``: it does not.
+    headers: of the answer.
     """
 
     def __init__(
-        self, status: int, error: str, faults: Sequence[Fault] = (), retry_after: int | None = None
+        self, status: int, error: str, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
     ) -> None:
         self.status = status
         self.error = error
         self.faults = list(faults)
-        self.retry_after = retry_after
+        self.headers = dict(headers or {})
         super().__init__(error)
 
 
@@ -44,7 +45,7 @@ def invalid(faults: Sequence[Fault]) -> RefusedError:
 
 def unavailable(error: str, retry_after: int = 1) -> RefusedError:
     """A 503: the request is fine, the service cannot do it now."""
-    return RefusedError(503, error, retry_after=retry_after)
+    return RefusedError(503, error, headers={"Retry-After": str(retry_after)})
 
 
 class AsciiResponse(JSONResponse):
@@ -64,8 +65,12 @@ def add_handlers(app: FastAPI) -> None:
 
 
 async def _refused(_request: Request, error: RefusedError) -> Response:
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _answer(error.status, error.error, error.faults, headers)
+    return _answer(error.status, error.error, error.faults, error.headers)
+
+
+async def send_refusal(error: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that was refused before it reached the application."""
+    await _answer(error.status, error.error, error.faults, error.headers)(scope, receive, send)
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:
@@ -97,3 +102,9 @@ def _fault(detail: dict[str, Any]) -> Fault:
     return Fault(
         field=".".join(str(part) for part in location), reason=detail["msg"].removeprefix("Value error, ")
     )
+
+
+def in_short(error: Exception) -> str:
+    """What an error says, on one line; of a database error what the driver said, without the statement."""
+    said = getattr(error, "orig", None) or error
+    return " ".join(str(said).split()) or type(said).__name__

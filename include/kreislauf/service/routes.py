@@ -1,28 +1,32 @@
 """The endpoints.
 
-What answers from memory is ``async`` and goes on while the store is busy; the rest runs in threads.
+What answers from memory is ``async`` and goes on while the store is busy; what reads the store runs in threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
+from include.kreislauf.errors import StoreError
 from include.kreislauf.service import schemas
-from include.kreislauf.service.champions import Champion, Champions
+from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.journal import Journal
+from include.kreislauf.service.limits import refuse_future
 from include.kreislauf.service.metrics import Metrics
-from include.kreislauf.service.predicting import predict
-from include.kreislauf.service.problems import RefusedError, invalid, unavailable
+from include.kreislauf.service.predicting import Predicting
+from include.kreislauf.service.problems import RefusedError, in_short, unavailable
+from include.kreislauf.service.quick_route import QuickRoute
+from include.kreislauf.service.served_release import about_release
 from include.kreislauf.settings import Settings
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
+from include.kreislauf.store import live, workers
+from include.kreislauf.store.database import Store
 
 
 @dataclass(frozen=True)
@@ -30,52 +34,25 @@ class Service:
     """What the endpoints work with."""
 
     settings: Settings
-    champions: Champions
+    store: Store
+    follower: Follower
+    predicting: Predicting
     journal: Journal
     metrics: Metrics
 
-    def champion(self, use_case: str) -> Champion:
-        """The release that answers for a use case.
+    def read(self, query: Any, *given: Any) -> Any:
+        """Ask the store.
 
         Raises
         ------
-        RefusedError: 404, nothing is live; 503, something is, but it cannot answer yet.
+        RefusedError: 503, it does not answer.
         """
-        champion = self.champions.view.champions.get(use_case)
-        if champion is None:
-            self.require_live(use_case)
-            raise unavailable(self.champions.view.problems.get(use_case, f"{use_case!r} is being loaded"))
-        return champion
-
-    def require_live(self, use_case: str) -> None:
-        """Refuse a use case that the store has no live release of."""
-        view = self.champions.view
-        if use_case in view.pointers:
-            return
-        if view.store_problem:
-            raise unavailable(view.store_problem)
-        allowed = ", ".join(sorted(view.pointers)) or "none yet"
-        raise RefusedError(
-            404,
-            f"no release of use case {use_case[:64]!r} is live; live use cases: {allowed}. "
-            "A use case goes live when its first release is promoted",
-            [schemas.Fault(field="use_case", reason="has no live release", allowed=allowed)],
-        )
-
-    def refuse_future(self, moments: Iterable[tuple[str, datetime]], now: datetime) -> None:
-        """Refuse times that have not come yet, where the wall clock counts."""
-        if self.settings.clock == "wall":
-            faults = [
-                schemas.Fault(
-                    field=field,
-                    reason="lies in the future",
-                    allowed=f"up to 5 minutes after {now:%Y-%m-%dT%H:%M:%SZ}",
-                )
-                for field, moment in moments
-                if moment > now + CLOCK_TOLERANCE
-            ]
-            if faults:
-                raise invalid(faults)
+        try:
+            with self.store.read() as db:
+                return query(db, *given)
+        except (StoreError, SQLAlchemyError) as error:
+            self.metrics.store_failures.inc()
+            raise unavailable(f"the store does not answer: {in_short(error)}") from error
 
 
 async def _service(request: Request) -> Service:
@@ -86,12 +63,15 @@ async def _service(request: Request) -> Service:
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     texts = {
         404: "No release of this use case is live.",
+        401: "No key, or one that is unknown, expired or revoked.",
+        403: "The key is good for other things.",
         413: "The body is larger than 1,000,000 bytes.",
         422: "A field is missing, unknown or wrong; nothing was stored.",
         503: "The store or the release is not available now; nothing is acknowledged.",
     }
     found: dict[int | str, dict[str, Any]] = {
-        status: {"model": schemas.ErrorAnswer, "description": texts[status]} for status in statuses
+        status: {"model": schemas.ErrorAnswer, "description": texts[status]}
+        for status in (401, 403, *statuses)
     }
     return {**found, "default": {"model": schemas.ErrorAnswer, "description": "Any other error."}}
 
@@ -100,6 +80,7 @@ Injected = Annotated[Service, Depends(_service)]
 UseCase = Annotated[str, Path(description="Name of a use case with a live release.")]
 
 router = APIRouter()
+quick = APIRouter(route_class=QuickRoute)
 
 
 @router.get("/live", tags=["operation"])
@@ -117,8 +98,8 @@ async def is_ready(service: Injected) -> Response:
 
     While a new release is loaded its predecessor answers, and the service stays ready.
     """
-    reasons = service.champions.reasons()
-    serving = {name: champion.version for name, champion in sorted(service.champions.view.champions.items())}
+    reasons = service.follower.reasons()
+    serving = {name: champion.version for name, champion in sorted(service.follower.view.champions.items())}
     answer: dict[str, Any] = {"ready": not reasons, "use_cases": serving}
     if reasons:
         answer["reasons"] = reasons
@@ -126,35 +107,30 @@ async def is_ready(service: Injected) -> Response:
 
 
 @router.get(
-    "/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    "/metrics",
+    tags=["operation"],
+    response_class=Response,
+    responses={**_errors(), 200: {"content": {"text/plain": {}}}},
 )
 async def show_metrics(service: Injected) -> Response:
     """Metrics in Prometheus' text format."""
-    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.post("/v1/{use_case}/predictions", tags=["predictions"], responses=_errors(404, 413, 422, 503))
-def post_predictions(
+@quick.post("/v1/{use_case}/predictions", tags=["predictions"], responses=_errors(404, 413, 422, 503))
+async def post_predictions(
     use_case: UseCase, body: schemas.PredictionsRequest, service: Injected
 ) -> schemas.PredictionsAnswer:
-    """Predict one or many rows with the live release; every prediction is in the store before it is answered.
+    """Predict one or many rows by one release; every prediction is in the log before it is answered.
 
     An entity that the release does not know is answered with ``known: false, value: null``, with or without
     features, and counts as novelty. A row without entity needs all features; it is known when all its
     categorical values were seen in training.
     """
-    champion = service.champion(use_case)  # taken once: a swap in the middle does not mix two releases
-    now = service.settings.now()
-    if body.as_of is None and service.settings.clock == "given":
-        reason = "is required: the clock of this installation is 'given'"
-        raise invalid([schemas.Fault(field="as_of", reason=reason, allowed="a time with a time zone")])
-    as_of = body.as_of or now
-    service.refuse_future([("as_of", as_of)], now)
-    found = predict(champion, body.rows)
-    answers = service.journal.write_predictions(
-        champion, found, as_of=as_of, period=body.period or as_of, now=now
+    answer = await service.predicting.answer(
+        use_case, body.rows, as_of=body.as_of, period=body.period, key=body.key
     )
-    return schemas.PredictionsAnswer(use_case=use_case, release=champion.version, predictions=answers)
+    return schemas.PredictionsAnswer.model_validate(answer, from_attributes=True)
 
 
 def _results(model: type[Any]) -> dict[int | str, dict[str, Any]]:
@@ -163,6 +139,7 @@ def _results(model: type[Any]) -> dict[int | str, dict[str, Any]]:
         409: "Some items conflict with what is stored, which stands; the others are stored if not unknown.",
     }
     own: dict[int | str, dict[str, Any]] = {
+        202: {"model": model, "description": "The store is away: kept on disk, and checked when it is back."},
         404: {"model": schemas.ErrorAnswer | model, "description": text[404]},
         409: {"model": model, "description": text[409]},
     }
@@ -171,7 +148,8 @@ def _results(model: type[Any]) -> dict[int | str, dict[str, Any]]:
 
 def _answer_items(answer: schemas.OutcomesAnswer | schemas.ReportsAnswer) -> Response:
     found = {one.result for one in answer.results}
-    status = 409 if "conflict" in found else 404 if "unknown" in found else 200
+    worst = (("conflict", 409), ("unknown", 404), ("accepted", 202))
+    status = next((status for result, status in worst if result in found), 200)
     return JSONResponse(answer.model_dump(), status)
 
 
@@ -179,13 +157,14 @@ def _answer_items(answer: schemas.OutcomesAnswer | schemas.ReportsAnswer) -> Res
     "/v1/{use_case}/outcomes", tags=["outcomes"], response_model=schemas.OutcomesAnswer,
     responses=_results(schemas.OutcomesAnswer),
 )  # fmt: skip
-def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, service: Injected) -> Response:
+async def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, service: Injected) -> Response:
     """Say what really happened; sending the same outcome again changes nothing."""
-    service.require_live(use_case)
+    service.predicting.require_live(use_case)
     now = service.settings.now()
     times = [(f"outcomes.{index}.observed_at", one.observed_at) for index, one in enumerate(body.outcomes)]
-    service.refuse_future(times, now)
-    results = service.journal.write_outcomes(use_case, body.outcomes, now)
+    if service.settings.clock == "wall":
+        refuse_future(times, now)
+    results = await service.journal.write_outcomes(use_case, body.outcomes, now)
     return _answer_items(schemas.OutcomesAnswer(results=results))
 
 
@@ -193,13 +172,14 @@ def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, service: Inj
     "/v1/{use_case}/reports", tags=["outcomes"], response_model=schemas.ReportsAnswer,
     responses=_results(schemas.ReportsAnswer),
 )  # fmt: skip
-def post_reports(use_case: UseCase, body: schemas.ReportsRequest, service: Injected) -> Response:
+async def post_reports(use_case: UseCase, body: schemas.ReportsRequest, service: Injected) -> Response:
     """Report a business metric that only users can see; sending the same report again changes nothing."""
-    service.require_live(use_case)
+    service.predicting.require_live(use_case)
     now = service.settings.now()
     times = [(f"reports.{index}.observed_at", one.observed_at) for index, one in enumerate(body.reports)]
-    service.refuse_future(times, now)
-    results = service.journal.write_reports(use_case, body.reports, now)
+    if service.settings.clock == "wall":
+        refuse_future(times, now)
+    results = await service.journal.write_reports(use_case, body.reports, now)
     return _answer_items(schemas.ReportsAnswer(results=results))
 
 
@@ -208,13 +188,42 @@ async def get_ranking(
     use_case: UseCase, service: Injected, top: Annotated[int, Query(ge=1, le=schemas.MAX_ROWS)] = 10
 ) -> schemas.RankingAnswer:
     """The entities that the live release expects most of, from the features when it was made; not logged."""
-    champion = service.champion(use_case)
+    champion = service.predicting.champion(use_case)
     return schemas.RankingAnswer(
         use_case=use_case, release=champion.version, ranking=list(champion.ranking[:top])
     )
 
 
-@router.get("/v1/{use_case}/release", tags=["predictions"], responses=_errors(404, 503))
-async def get_release(use_case: UseCase, service: Injected) -> schemas.ReleaseAnswer:
-    """The release that answers now."""
-    return service.champion(use_case).about
+@router.get("/v1/{use_case}/release", tags=["releases"], responses=_errors(404, 422, 503))
+async def get_release(
+    use_case: UseCase, service: Injected,
+    on: Annotated[
+        schemas.Start | None, Query(description="The release that was live at this time; default: now.")
+    ] = None,
+) -> schemas.ReleaseAnswer:  # fmt: skip
+    """The release that answers now, or that answered at a time."""
+    if on is None:
+        return service.predicting.champion(use_case).about
+    service.predicting.require_live(use_case)
+    manifest = await run_in_threadpool(service.read, live.manifest_on, use_case, on)
+    if manifest is None:
+        raise RefusedError(404, f"no release of {use_case!r} was live on {on:%Y-%m-%d %H:%M} UTC")
+    return about_release(manifest)
+
+
+@router.get("/v1/{use_case}/releases", tags=["releases"], responses=_errors(404, 503))
+def get_releases(use_case: UseCase, service: Injected) -> schemas.ReleasesAnswer:
+    """Every change of the live release: promotions and rollbacks."""
+    service.predicting.require_live(use_case)
+    changes = service.read(live.promotions_of, use_case)
+    found = [schemas.Change.model_validate(one, from_attributes=True) for one in changes]
+    return schemas.ReleasesAnswer(use_case=use_case, changes=found)
+
+
+@router.get("/v1/workers", tags=["operation"], responses=_errors(503))
+def get_workers(service: Injected) -> schemas.WorkersAnswer:
+    """The processes of the service, and which releases each of them holds."""
+    found = service.read(workers.alive, service.settings.now())
+    return schemas.WorkersAnswer(
+        workers=[schemas.WorkerAnswer.model_validate(one, from_attributes=True) for one in found]
+    )

@@ -52,7 +52,7 @@ Start = Annotated[
 Text = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Answer = Literal["stored", "duplicate", "conflict", "unknown"]
+Answer = Literal["stored", "duplicate", "conflict", "unknown", "accepted"]
 
 
 class Request(BaseModel):
@@ -93,6 +93,11 @@ class PredictionsRequest(Request):
         default=None,
         description="Start of the period whose features are used; a date means midnight UTC. Default: as_of.",
     )
+    key: Text | None = Field(
+        default=None,
+        description="While a new release answers a share of the requests, the same key always meets the same release; "
+        "such as a user or a session. Default: each request by chance.",
+    )
     rows: list[Row] = Field(min_length=1, max_length=MAX_ROWS)
 
 
@@ -105,6 +110,8 @@ class Prediction(BaseModel):
         description="Whether the release knows the entity, or all categorical values of the features."
     )
     value: float | None = Field(description="null: the entity is not known to the release.")
+    low: float | None = Field(description="Lower end of the prediction interval; null: the release has none.")
+    high: float | None = Field(description="Upper end of the prediction interval.")
 
 
 class PredictionsAnswer(BaseModel):
@@ -134,7 +141,9 @@ class OutcomeResult(BaseModel):
 
     prediction_id: str
     result: Answer
-    reason: str | None = Field(description="Why it was not stored; null for stored and duplicate.")
+    reason: str | None = Field(
+        description="Why it was not stored, or not yet; null for stored and duplicate."
+    )
 
 
 class OutcomesAnswer(BaseModel):
@@ -196,7 +205,7 @@ class RankingAnswer(BaseModel):
 
 
 class ReleaseAnswer(BaseModel):
-    """The live release, from its manifest."""
+    """A release, from its manifest."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -207,6 +216,48 @@ class ReleaseAnswer(BaseModel):
     contract_hash: str
     family: str
     metrics: dict[str, Any]
+    interval: dict[str, Any] = Field(
+        default={}, description="level, half_width and measured coverage of the prediction intervals."
+    )
+    engine: dict[str, Any] = Field(
+        default={}, description="kind: compiled or scikit-learn; and the reason, where it is not compiled."
+    )
+
+
+class Change(BaseModel):
+    """One change of the live release."""
+
+    version: int
+    previous: int | None = Field(description="The release that answered before; null: none did.")
+    cycle_id: str
+    reason: str
+    as_of: datetime
+    at: datetime = Field(description="When the pointer was changed.")
+
+
+class ReleasesAnswer(BaseModel):
+    """Every change of the live release, oldest first."""
+
+    use_case: str
+    changes: list[Change]
+
+
+class WorkerAnswer(BaseModel):
+    """One process of the service and what it holds."""
+
+    id: str
+    host: str
+    pid: int
+    serving: dict[str, dict[str, int]] = Field(description="Use case -> champion or candidate -> version.")
+    problems: dict[str, str]
+    started_at: datetime
+    seen_at: datetime
+
+
+class WorkersAnswer(BaseModel):
+    """The workers that were heard of within the last ten seconds."""
+
+    workers: list[WorkerAnswer]
 
 
 class LiveAnswer(BaseModel):

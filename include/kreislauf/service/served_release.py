@@ -1,0 +1,118 @@
+"""A release as the service holds it: verified, and with everything computed that need not be computed per request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from include.kreislauf.errors import ReleaseError
+from include.kreislauf.inference.served import Served
+from include.kreislauf.service.schemas import RankedEntity, ReleaseAnswer
+
+MAX_MAGNITUDE = 1e30  # forests compute in float32, which ends at 3.4e38
+MAX_TEXT = 128
+
+
+@dataclass(frozen=True)
+class ServedRelease:
+    """What answers requests.
+
+    Parameters
+    ----------
+    values: entity of the snapshot -> its prediction.
+    ranking: the same, highest first.
+    half_width: of the prediction interval; ``None``: the release has none.
+    """
+
+    served: Served = field(repr=False)
+    about: ReleaseAnswer
+    numeric: tuple[str, ...]
+    categorical: Mapping[str, frozenset[str]]
+    values: Mapping[str, float] = field(repr=False)
+    ranking: tuple[RankedEntity, ...] = field(repr=False)
+    half_width: float | None
+
+    @property
+    def version(self) -> int:
+        """Number of the release."""
+        return self.about.version
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a row takes microseconds: then it is computed where the request arrives, without a thread."""
+        return bool(self.served.kind == "compiled")
+
+    def accepts(self, features: Mapping[str, Any]) -> bool:
+        """Whether features are exactly those of the release, with values that can be used; says no more than that."""
+        if len(features) != len(self.numeric) + len(self.categorical):
+            return False
+        for name in self.numeric:
+            value = features.get(name)
+            # bool is an int in Python, but true is no number in JSON; abs of an int never overflows
+            if value.__class__ not in (float, int) or not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
+                return False
+        for name, seen in self.categorical.items():
+            value = features.get(name)
+            if value.__class__ is not str or not (value in seen or is_text(value)):
+                return False
+        return True
+
+    def knows(self, features: Mapping[str, Any]) -> bool:
+        """Whether all categorical values were seen in training."""
+        return all(features[name] in seen for name, seen in self.categorical.items())
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Predictions for accepted features; may be infinite where a model of squares overflows."""
+        if len(rows) == 1:
+            return [self.served.predict_one(rows[0])]
+        found: list[float] = self.served.predict(rows).tolist()
+        return found
+
+    def interval(self, value: float | None) -> tuple[float | None, float | None]:
+        """Lower and upper end of the interval around a prediction."""
+        if value is None or self.half_width is None:
+            return None, None
+        return value - self.half_width, value + self.half_width
+
+
+def is_text(value: str) -> bool:
+    """Whether a categorical value can be taken: short and printable."""
+    return 0 < len(value) <= MAX_TEXT and value.isprintable()
+
+
+def served_release(served: Served) -> ServedRelease:
+    """Compute what a release can answer without its model.
+
+    Raises
+    ------
+    ReleaseError: it predicts something that is no number for an entity of its snapshot.
+    """
+    release = served.release
+    names = list(release.snapshot)
+    found = served.predict([release.snapshot[name] for name in names]) if names else np.empty(0)
+    if not np.isfinite(found).all():
+        wrong = int(np.flatnonzero(~np.isfinite(found))[0])
+        raise ReleaseError(f"predicts {found[wrong]} for {names[wrong]!r}", allowed="finite numbers")
+    values = dict(zip(names, found.tolist(), strict=True))
+    ranked = sorted(values.items(), key=lambda item: (-item[1], item[0]))
+    half_width = release.manifest.get("interval", {}).get("half_width")
+    return ServedRelease(
+        served=served,
+        about=about_release(release.manifest),
+        numeric=tuple(release.numeric),
+        categorical={name: frozenset(seen) for name, seen in release.categorical.items()},
+        values=values,
+        ranking=tuple(RankedEntity(entity=name, value=value) for name, value in ranked),
+        half_width=float(half_width) if half_width is not None and math.isfinite(half_width) else None,
+    )
+
+
+def about_release(manifest: Mapping[str, Any]) -> ReleaseAnswer:
+    """What the service tells of a release."""
+    return ReleaseAnswer.model_validate(
+        {name: manifest[name] for name in ReleaseAnswer.model_fields if name in manifest}
+    )
