@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     keys_required: bool = Field(
         False, description="Whether the prediction service refuses everybody while there is no API key."
     )
+    delivery_interval: float = Field(
+        15, gt=0, le=3600, description="Seconds between two looks at a release that is tried on live traffic."
+    )
     training_jobs: int = Field(
         0, ge=0, description="Candidates trained at once; 0: as many as CPUs this process may use."
     )

@@ -102,6 +102,20 @@ def promote(
     return swapped
 
 
+def manifest_on(db: Connection, use_case: str, on: datetime) -> dict[str, Any] | None:
+    """Manifest of the release that was live at a time of the workflow; ``None`` before the first."""
+    joined = promotions.join(
+        releases,
+        (releases.c.use_case == promotions.c.use_case) & (releases.c.version == promotions.c.version),
+    )
+    query = select(releases.c.manifest).select_from(joined)
+    where = (promotions.c.use_case == use_case, promotions.c.as_of <= on)
+    found: dict[str, Any] | None = db.scalar(
+        query.where(*where).order_by(promotions.c.revision.desc()).limit(1)
+    )
+    return found
+
+
 def promotions_of(db: Connection, use_case: str) -> list[Row[Any]]:
     """Every change of the live release, oldest first."""
     query = select(promotions).where(promotions.c.use_case == use_case).order_by(promotions.c.revision)
