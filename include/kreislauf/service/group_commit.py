@@ -16,6 +16,9 @@ MAX_WAITING = 10_000
 """Requests that may wait for the disk at once."""
 MAX_BATCH = 5_000
 """Records of one transaction; a request is never divided, and may have more."""
+GATHER_SECONDS = 0.001
+"""How long a batch waits, at the most, for those who were there a moment ago: a sync costs 0.2 ms of CPU for any
+number of rows. Whoever is alone never waits."""
 
 Result = list[OutcomeAnswer] | Exception
 log = logging.getLogger("kreislauf.service")
@@ -33,6 +36,8 @@ class GroupCommit:
         self._write = write
         self._waiting: deque[Entry] = deque()
         self._wake = Event()
+        self._enough = 1  # so many wake the thread
+        self._crowd = 0.0  # so many were under way or waiting lately
         self._ends = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = Thread(target=self._run, name="prediction-log", daemon=True)
@@ -62,20 +67,27 @@ class GroupCommit:
             raise unavailable("too many requests wait for the disk: nothing was stored")
         done = loop.create_future()
         self._waiting.append(Entry(records, done))
-        if not self._wake.is_set():
+        if len(self._waiting) >= self._enough:
             self._wake.set()
         found: list[OutcomeAnswer] = await done
         return found
 
     def _run(self) -> None:
-        while True:
-            self._wake.wait()
+        while not (self._ends and not self._waiting):
+            self._gather()
+            batch = self._take()
+            results = self._results([entry.records for entry in batch])
+            self._tell(batch, results)
+            self._crowd = max(len(batch) + len(self._waiting), self._crowd * 0.9)
+
+    def _gather(self) -> None:
+        """Wait for a request, and then, for a moment, for most of the crowd."""
+        for enough, seconds in ((1, None), (int(self._crowd * 0.75), GATHER_SECONDS)):
+            self._enough = enough
+            # what came before _enough was set has woken nobody
+            if len(self._waiting) < enough and not self._ends:
+                self._wake.wait(seconds)
             self._wake.clear()
-            while batch := self._take():
-                results = self._results([entry.records for entry in batch])
-                self._tell(batch, results)
-            if self._ends and not self._waiting:
-                return
 
     def _take(self) -> list[Entry]:
         batch: list[Entry] = []
