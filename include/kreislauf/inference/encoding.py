@@ -61,7 +61,9 @@ class RowEncoder:
         try:
             for name, place, mean, scale in self._numbers:
                 value = row[name]
-                if value is not None and -limit <= value <= limit:  # not so for NaN
+                kind = value.__class__
+                # Exactly these: a float32 of numpy would be compared and scaled in single precision.
+                if (kind is float or kind is int) and -limit <= value <= limit:  # not so for NaN
                     values[place] = (value - mean) / scale
                 else:
                     self._write_unusual(values, name, place, mean, scale, value)
