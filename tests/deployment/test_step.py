@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,16 +12,15 @@ from typing import Any
 
 import pytest
 
-from include.kreislauf.deployment import confirmation
-from include.kreislauf.deployment import release as release_step
+from include.kreislauf.deployment import confirmation, contents
 from include.kreislauf.deployment.confirmation import confirm
 from include.kreislauf.deployment.step import deploy
 from include.kreislauf.errors import ReleaseError, TrainingError
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage, WorkOrder
+from include.kreislauf.inference.served import Served
 from include.kreislauf.store import live, messages, release_files
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.live import ReleaseRow
-from include.kreislauf.store.tables import Tables
 from tests.support.fixtures import MakeLap
 from tests.support.lap import Lap
 from tests.support.script import Script, release
@@ -81,30 +79,7 @@ def test_the_winner_becomes_a_live_release(lap: Lap) -> None:
     assert (made.output, promotions(lap)) == ("1", [(1, None)])
     assert made.summary["previous"] is None
     assert made.summary["service"] == "not asked: no service is configured"
-    lap.loaded().check_golden()
-
-
-def test_a_manifest_leads_back_to_data_and_contract(lap: Lap) -> None:
-    order = evaluated(lap)
-    deployed(lap, order)
-    manifest = lap.loaded().manifest
-    assert manifest["contract_hash"] == lap.contract.hash
-    assert manifest["inputs"] == {
-        "collection": "raw@0", "preparation": "features@0", "candidates": order.inputs[Stage.TRAINING],
-    }  # fmt: skip
-    assert (manifest["trained_until"], manifest["as_of"]) == ("2015-07-01", AS_OF.isoformat())
-    assert set(manifest["metrics"]) == {"mae", "mae_gain", "portfolio_uplift"}
-    assert {"python", "scikit-learn"} <= set(manifest["libraries"])
-
-
-def test_a_manifest_leads_back_to_the_data_also_after_a_loop(make_lap: MakeLap) -> None:
-    """The second attempt of a training was given no data: it took up the features of the first."""
-    lap = make_lap()
-    order = lap.work(lap.order(AS_OF), *CHAIN)[1]
-    again = order.model_copy(update={"attempt": 2, "inputs": {}, "step": Stage.TRAINING})
-    deployed(lap, lap.work(again, *CHAIN[1:])[1])
-    inputs = lap.loaded().manifest["inputs"]
-    assert (inputs["collection"], inputs["preparation"]) == ("raw@0", "features@0")
+    lap.served().check_golden()
 
 
 def test_a_promotion_carries_the_reason_of_its_cycle(lap: Lap) -> None:
@@ -116,16 +91,6 @@ def test_a_promotion_carries_the_reason_of_its_cycle(lap: Lap) -> None:
         AS_OF,
         lap.cycles()[0].cycle_id,
     )
-
-
-def test_a_release_knows_the_newest_features_of_every_entity(lap: Lap) -> None:
-    deployed(lap, evaluated(lap))
-    loaded, frame = lap.loaded(), Tables(lap.settings.tables, lap.use_case).read("features@0")
-    newest = frame.sort_values("period").groupby("entity").tail(1).set_index("entity")
-    assert set(loaded.snapshot) == set(newest.index)
-    for entity, row in loaded.snapshot.items():
-        assert row["level"] == newest.loc[entity, "level"]
-    assert len(loaded.golden["rows"]) == release_step.GOLDEN_ROWS
 
 
 def test_a_second_release_follows_the_first(lap: Lap) -> None:
@@ -171,7 +136,7 @@ def test_after_a_crash_the_release_is_finished_not_made_again(
     assert lap.live() is None
     made = deployed(lap, order)
     assert (made.output, len(releases(lap)), promotions(lap)) == ("1", 1, [(1, None)])
-    lap.loaded().check_golden()
+    lap.served().check_golden()
 
 
 def test_after_a_crash_before_the_handover_the_same_is_handed_over(
@@ -190,7 +155,7 @@ def test_files_left_by_a_crash_do_not_disturb_another_cycle(
     dies_at(monkeypatch, live, "save_release", lambda: deployed(lap, first))
     assert deployed(lap, evaluated(lap)).output == "1"
     assert deployed(lap, first).output == "2"
-    lap.loaded().check_golden()
+    lap.served().check_golden()
 
 
 def test_another_attempt_makes_another_release(lap: Lap) -> None:
@@ -215,15 +180,13 @@ def failed(lap: Lap, order: WorkOrder) -> Loop:
 
 def test_golden_rows_that_differ_send_the_work_back(lap: Lap, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed(lap, evaluated(lap))
-    honest = release_step._files
+    honest = contents._golden
 
-    def shifted(winner: Any) -> dict[str, bytes]:
-        files = honest(winner)
-        golden = json.loads(files[release_files.GOLDEN])
-        golden["outputs"] = [value + 0.01 for value in golden["outputs"]]
-        return {**files, release_files.GOLDEN: json.dumps(golden).encode()}
+    def shifted(*args: Any) -> Any:
+        rows, outputs = honest(*args)
+        return rows, [value + 0.01 for value in outputs]
 
-    monkeypatch.setattr(release_step, "_files", shifted)
+    monkeypatch.setattr(contents, "_golden", shifted)
     order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))
     loop = failed(lap, order)
     assert "golden rows differ by up to 0.01" in loop.text
@@ -248,7 +211,7 @@ def test_after_a_failed_release_data_science_makes_a_new_one(
         if next(outcomes, None):
             raise ReleaseError("golden rows differ")
 
-    monkeypatch.setattr(release_files.LoadedRelease, "check_golden", check_once)
+    monkeypatch.setattr(Served, "check_golden", check_once)
     lap.manual(Role.REQUIREMENTS, as_of=AS_OF)
     row = lap.live()
     assert row is not None
@@ -328,7 +291,7 @@ def test_a_rollback_around_the_ring_on_real_releases(make_lap: MakeLap, script: 
         lap.manual(Role.REQUIREMENTS, as_of=datetime(year, 1, 1, tzinfo=UTC))
     lap.manual(Role.MONITORING, loop=Edge.MONITORING_TO_MLOPS, by="Ada", reason="it is worse")
     assert promotions(lap)[:3] == [(1, None), (2, 1), (1, 2)]
-    lap.loaded().check_golden()
+    lap.served().check_golden()
 
 
 # The service

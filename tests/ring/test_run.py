@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from include.kreislauf.inference.served import serve
 from include.kreislauf.settings import ROOT, Settings
 from include.kreislauf.store import live
 from include.kreislauf.store.database import Store
@@ -87,7 +88,7 @@ def test_a_run_that_is_killed_is_taken_up_without_making_anything_twice(tmp_path
     attempts = [(one.cycle_id, one.attempt) for one in made]
     assert len(attempts) == len(set(attempts)) >= 1
     for release in made:
-        load_row(Settings(home=home), release).check_golden()
+        serve(load_row(Settings(home=home), release)).check_golden()
     folders = {path.name for path in (home / "artefacts" / "releases" / USE_CASE).glob("[!.]*")}
     assert folders == {Path(one.path).name for one in made}
     for table in ("raw", "features"):

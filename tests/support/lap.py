@@ -20,6 +20,7 @@ from include.kreislauf.feedback.receipt import Incoming, Refused, read_form, rec
 from include.kreislauf.feedback.sign_off import Review
 from include.kreislauf.feedback.work import Step, mark_failed, perform
 from include.kreislauf.handovers import GIVES, TAKES, Handover, Loop, Role, Stage, WorkOrder
+from include.kreislauf.inference.served import Served, serve
 from include.kreislauf.preparation.step import prepare
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
@@ -215,19 +216,24 @@ class Lap:
             return live.find_release(db, self.use_case, pointer.version) if pointer else None
 
     def loaded(self) -> LoadedRelease:
-        """The live release, as the service loads it."""
+        """The live release, verified."""
         row = self.live()
         assert row is not None
         return load_row(self.settings, row)
+
+    def served(self) -> Served:
+        """The live release, ready to answer."""
+        return serve(self.loaded())
 
     # What happens outside
 
     def predict(self, now: datetime, period: datetime, asked: Sequence[Asked]) -> list[Answer]:
         """What the service does: log the live release's predictions, and answer."""
-        release = self.loaded()
+        served = self.served()
+        release = served.release
         known = [one for one in asked if one.entity in release.snapshot]
         given = [one.features or release.snapshot[one.entity] for one in known]
-        values = {one.entity: float(value) for one, value in zip(known, release.predict(given), strict=True)}
+        values = {one.entity: float(value) for one, value in zip(known, served.predict(given), strict=True)}
         answers = [
             Answer(str(uuid.uuid4()), one.entity, period.isoformat(), release.version, one.entity in values, values.get(one.entity))
             for one in asked

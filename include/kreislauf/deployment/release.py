@@ -1,61 +1,100 @@
-"""A release of an evaluation's winner: its files, its manifest, and the note that people read."""
+"""A release of an evaluation's winner: made, signed, recorded; and verified as those who serve it do."""
 
 from __future__ import annotations
 
-import json
-import platform
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-import sklearn
-
-from include.kreislauf.errors import ReleaseError
+from include.kreislauf.deployment.contents import Contents, contents_of
+from include.kreislauf.deployment.manifest import manifest_of
+from include.kreislauf.deployment.note import release_note
+from include.kreislauf.errors import KreislaufError, ReleaseError
 from include.kreislauf.evaluation.winner import Winner, load_winner
-from include.kreislauf.handovers import Handover, Stage, WorkOrder
+from include.kreislauf.handovers import Stage, WorkOrder
+from include.kreislauf.inference.served import serve
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import live, messages, release_files
+from include.kreislauf.store import live
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
-from include.kreislauf.store.signing import SigningKey, TrustedKeys
+from include.kreislauf.store.release_files import load_row, release_path, write_release
+from include.kreislauf.store.signing import SigningKey
 
-GOLDEN_ROWS = 20
 MAX_NUMBERS = 5
 """How often a version number is taken anew when another process took it first."""
 
 
+@dataclass(frozen=True)
+class Verified:
+    """What was checked of a release, and found right.
+
+    Parameters
+    ----------
+    signed_by: id of the trusted key that signed its manifest.
+    files: how many have the hash that the manifest says.
+    engine: what answers: ``compiled`` or ``scikit-learn``.
+    golden_rows: how many gave the output that the model gave when the release was made.
+    """
+
+    use_case: str
+    version: int
+    digest: str
+    signed_by: str
+    files: int
+    engine: str
+    golden_rows: int
+
+    @property
+    def text(self) -> str:
+        """All of it in a sentence."""
+        return (
+            f"{self.use_case} release {self.version}: signed by {self.signed_by}, {self.files} files unchanged, "
+            f"{self.golden_rows} golden rows right ({self.engine})"
+        )
+
+
 def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Settings) -> ReleaseRow:
-    """Write the release of an attempt, or find the one it made before; its row in the store comes last."""
-    key = SigningKey.of(settings)
+    """Write the release of an attempt, or find the one it made before; its row in the store comes last.
+
+    Raises
+    ------
+    ReleaseError: it cannot be signed, or others took every number.
+    """
+    contents: Contents | None = None
     for _ in range(MAX_NUMBERS):
         with store.read() as db:
             known = live.release_of(db, order.use_case, order.cycle_id, order.attempt)
             version = live.next_version(db, order.use_case)
         if known:
             return known
+        contents = contents or contents_of(winner)
         path = f"releases/{order.use_case}/{version:04d}-{order.cycle_id}-{order.attempt}"
-        manifest, digest = release_files.write_release(
-            settings.artefacts / path, _manifest(order, winner, version, store), _files(winner), key
-        )
-        row = ReleaseRow(
-            use_case=order.use_case, version=version, cycle_id=order.cycle_id, attempt=order.attempt,
-            path=path, digest=digest, manifest=manifest, as_of=order.as_of, created_at=settings.now(),
-        )  # fmt: skip
+        row = _written(path, order, winner, contents, version, store, settings)
         with store.write() as db:
             if live.save_release(db, row):
                 return row
     raise ReleaseError("no free version number", where=order.use_case, next_step="clear the task")
 
 
-def verify_release(row: ReleaseRow, settings: Settings) -> None:
-    """Load a release as the service does, and compare its golden rows.
+def verify_release(row: ReleaseRow, settings: Settings) -> Verified:
+    """Load a release as the service does: signature, hashes, which release it is, and its golden rows.
 
     Raises
     ------
     ReleaseError: it cannot be believed, or does not answer as the model did when it was made.
     """
-    release_files.load_row(settings, row).check_golden()
+    loaded = load_row(settings, row)
+    try:
+        served = serve(loaded)
+        served.check_golden()
+    except ReleaseError:
+        raise
+    except KreislaufError as error:
+        raise ReleaseError(f"cannot be served: {error.text}", where=str(loaded.folder)) from error
+    return Verified(
+        row.use_case, row.version, row.digest, loaded.signed_by, files=len(loaded.manifest["files"]),
+        engine=served.kind, golden_rows=len(loaded.golden["rows"]),
+    )  # fmt: skip
 
 
 def release_alone(order: WorkOrder, contract: Contract, settings: Settings, version: str) -> tuple[Path, str]:
@@ -66,72 +105,26 @@ def release_alone(order: WorkOrder, contract: Contract, settings: Settings, vers
     ReleaseError: the winner is not among the candidates, or the release does not answer as the model did.
     TrainingError: the training's files are missing or were changed.
     """
-    winner = load_winner(settings, order.use_case, version)
+    winner, store = load_winner(settings, order.use_case, version), Store(settings.store)
     order = order.model_copy(update={"inputs": {Stage.EVALUATION: version}})
-    path = settings.artefacts / "releases-alone" / order.use_case / order.cycle_id
-    _, digest = release_files.write_release(
-        path, _manifest(order, winner, 0, Store(settings.store)), _files(winner), SigningKey.of(settings)
-    )
-    keys = TrustedKeys.of(settings)
-    release_files.load_release(path, digest, keys, use_case=order.use_case, version=0).check_golden()
-    summary: dict[str, Any] = {
-        "family": winner.family,
-        "trained_until": winner.trained_until,
-        "digest": digest,
-    }
-    return path, release_note(
-        contract,
-        order.handover(Stage.DEPLOYMENT, code_version=settings.code, output="alone", summary=summary),
-    )
-
-
-def _manifest(order: WorkOrder, winner: Winner, version: int, store: Store) -> dict[str, Any]:
-    return {
-        "use_case": order.use_case, "version": version, "cycle_id": order.cycle_id, "attempt": order.attempt,
-        "contract_hash": order.contract_hash, "as_of": order.as_of.isoformat(), "inputs": winner.inputs,
-        "family": winner.family, "params": winner.params, **_evaluated(order, store),
-        "features": {"numeric": winner.numeric, "categorical": winner.categorical},
-        "trained_until": winner.trained_until,
-        "libraries": {"python": platform.python_version(), "scikit-learn": sklearn.__version__, "pandas": pd.__version__},
-    }  # fmt: skip
-
-
-def _evaluated(order: WorkOrder, store: Store) -> dict[str, Any]:
-    """What the evaluation handed over with the winner: its numbers, and the interval around its predictions."""
+    path = f"releases-alone/{order.use_case}/{order.cycle_id}"
+    row = _written(path, order, winner, contents_of(winner), 0, store, settings)
+    verified = verify_release(row, settings)
     with store.read() as db:
-        evaluated = messages.find_handover_of(
-            db, order.use_case, Stage.EVALUATION, order.inputs[Stage.EVALUATION]
-        )
-    summary = evaluated.summary if evaluated else {}
-    metrics, interval = summary.get("metrics"), summary.get("prediction_interval")
-    return {
-        "metrics": dict(metrics) if isinstance(metrics, dict) else {},
-        "interval": dict(interval) if isinstance(interval, dict) else {},
-    }
+        pointer = live.live(db, order.use_case)
+        champion = live.find_release(db, order.use_case, pointer.version) if pointer else None
+    return release_path(settings, row), release_note(contract, row, champion, {"verified": verified.text})
 
 
-def _files(winner: Winner) -> dict[str, bytes]:
-    columns = [*winner.numeric, *winner.categorical]
-    newest = winner.features.sort_values("period").groupby("entity").tail(1).set_index("entity")
-    rows = newest[columns].head(GOLDEN_ROWS)
-    golden = {
-        "rows": rows.to_dict("records"),
-        "outputs": [float(value) for value in winner.model.predict(rows)],
-    }
-    snapshot = {str(entity): row for entity, row in newest[columns].to_dict("index").items()}
-    return {
-        release_files.MODEL: release_files.dump_model(winner.model),
-        release_files.SNAPSHOT: _json(snapshot),
-        release_files.GOLDEN: _json(golden),
-    }
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-
-
-def release_note(contract: Contract, handover: Handover) -> str:
-    """What changed against the release before, for the people who run it."""
-    summary = handover.summary
-    lines = "\n".join(f"- {name}: {value}" for name, value in summary.items())
-    return f"# Release {handover.output}: {contract.title}\n\nCycle `{handover.cycle_id}`.\n\n{lines}\n"
+def _written(
+    path: str, order: WorkOrder, winner: Winner, contents: Contents, version: int, store: Store, settings: Settings
+) -> ReleaseRow:  # fmt: skip
+    """The release's folder, below the artefacts, and the row that the store is to have of it."""
+    manifest, digest = write_release(
+        settings.artefacts / path, manifest_of(order, winner, contents, version, store, settings), contents.files,
+        SigningKey.of(settings),
+    )  # fmt: skip
+    return ReleaseRow(
+        use_case=order.use_case, version=version, cycle_id=order.cycle_id, attempt=order.attempt, path=path,
+        digest=digest, manifest=manifest, as_of=order.as_of, created_at=settings.now(),
+    )  # fmt: skip

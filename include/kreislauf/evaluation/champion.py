@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from include.kreislauf.evaluation.report import Champion
+from include.kreislauf.inference.served import serve
 from include.kreislauf.preparation.features import KEYS, names_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live
@@ -62,5 +63,5 @@ def _predict_known(
     known = rows["entity"].isin(list(release.snapshot)).to_numpy()
     if known.any() and set(columns) <= set(rows.columns):
         records = cast("list[dict[str, Any]]", rows.loc[known, columns].to_dict("records"))
-        values[known] = release.predict(records)
+        values[known] = serve(release).predict(records)
     return values

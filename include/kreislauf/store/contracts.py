@@ -47,6 +47,15 @@ def is_known(db: Connection, use_case: str, contract_hash: str) -> bool:
     return db.scalar(select(contracts.c.hash).where(*where)) is not None
 
 
+def sign_off_of(db: Connection, use_case: str, contract_hash: str) -> SignOff | None:
+    """Who signed or rejected this very version; ``None``: nobody yet."""
+    where = (contracts.c.use_case == use_case, contracts.c.hash == contract_hash)
+    row = db.execute(select(contracts).where(*where)).first()
+    if row is None or row.decision is None:
+        return None
+    return SignOff(row.decision, row.decided_by, row.decided_how, row.note or "")
+
+
 def is_signed(db: Connection, use_case: str, contract_hash: str) -> bool:
     """Whether this very version is signed."""
     where = (contracts.c.use_case == use_case, contracts.c.hash == contract_hash)

@@ -12,9 +12,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,38 +93,6 @@ class LoadedRelease:
         ReleaseError: its file is missing, or was changed since the release was loaded.
         """
         return load_model(self.folder / MODEL, self.manifest["files"][MODEL])
-
-    @cached_property
-    def _model(self) -> Any:
-        return self.load_model()
-
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> Any:
-        """Predictions for rows that hold every feature; shape (len(rows),)."""
-        import numpy as np
-        import pandas as pd
-
-        columns = [*self.numeric, *self.categorical]
-        frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)
-        frame[self.numeric] = frame[self.numeric].astype(float)
-        return np.asarray(self._model.predict(frame), dtype=np.float64)
-
-    def check_golden(self, tolerance: float = 1e-9) -> None:
-        """Predict the golden rows and compare.
-
-        Raises
-        ------
-        ReleaseError: an output differs by more than ``tolerance`` (relative).
-        """
-        import numpy as np
-
-        expected = np.asarray(self.golden["outputs"], dtype=np.float64)
-        found = self.predict(self.golden["rows"])
-        if not np.allclose(found, expected, rtol=tolerance, atol=tolerance):
-            raise ReleaseError(
-                f"golden rows differ by up to {np.max(np.abs(found - expected)):.3g}",
-                where=f"{self.manifest['use_case']} release {self.version}",
-                next_step="compare the library versions in the manifest with the installed ones",
-            )
 
 
 def dump_model(model: Any) -> bytes:
