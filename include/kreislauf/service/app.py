@@ -7,18 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+from starlette.types import Receive, Scope, Send
 
 from include.kreislauf import __version__
 from include.kreislauf.inference.served import serve
 from include.kreislauf.service.arms import Counts
 from include.kreislauf.service.follower import Follower
-from include.kreislauf.service.gate import OPEN, SCOPES, Gate
+from include.kreislauf.service.gate import Gate, needed
 from include.kreislauf.service.journal import Journal
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.predicting import Predicting
 from include.kreislauf.service.problems import add_handlers
-from include.kreislauf.service.routes import Service, quick, router
+from include.kreislauf.service.quick import Quick
+from include.kreislauf.service.routes import Service, router
 from include.kreislauf.service.served_release import ServedRelease, served_release
 from include.kreislauf.settings import Settings, get_settings
 from include.kreislauf.store import release_files
@@ -26,7 +27,28 @@ from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
 
 
-def create_app(settings: Settings | None = None, store: Store | None = None) -> FastAPI:
+class PredictionService(FastAPI):
+    """FastAPI behind a gate; its document says which key each operation needs."""
+
+    gate: Gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through the gate."""
+        if scope["type"] == "http":
+            await self.gate(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        known = self.openapi_schema is not None
+        found = super().openapi()
+        if not known:
+            _add_keys(found)
+        return found
+
+
+def create_app(settings: Settings | None = None, store: Store | None = None) -> PredictionService:
     """Make an application; it follows the store's live releases from its start to its stop.
 
     Parameters
@@ -58,36 +80,27 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
         await journal.stop()
 
     # Without /docs and /redoc: their pages load scripts from other hosts.
-    app = FastAPI(
+    app = PredictionService(
         title="Kreislauf predictions", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
         description="Answers from the live releases, and takes what really happened.",
     )  # fmt: skip
     app.state.service = Service(settings, store, follower, predicting, journal, metrics)
-    app.include_router(quick)
     app.include_router(router)
     add_handlers(app)
-    app.add_middleware(
-        Gate, follower=follower, metrics=metrics, now=settings.now, keys_required=settings.keys_required
-    )
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.gate = Gate(
+        super(PredictionService, app).__call__, Quick(predicting, super(PredictionService, app).__call__),
+        follower, metrics, settings.now, keys_required=settings.keys_required,
+    )  # fmt: skip
     return app
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, and which key each operation needs."""
-    if app.openapi_schema is None:
-        found = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        found["components"]["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer"},
-            "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-        }
-        for path, operations in found["paths"].items():
-            if path not in OPEN:
-                scope = SCOPES.get(path.split("/")[-1], "admin")
-                for operation in operations.values():
-                    operation["security"] = [{"bearer": []}, {"api_key": []}]
-                    operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`."
-        app.openapi_schema = found
-    return app.openapi_schema
+def _add_keys(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, operations in document["paths"].items():
+        scope, _ = needed(path)
+        for operation in operations.values() if scope else ():
+            operation["security"] = [{"bearer": []}, {"api_key": []}]
+            operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`."

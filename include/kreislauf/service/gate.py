@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.limits import limited
 from include.kreislauf.service.metrics import NO_ROUTE, Metrics
 from include.kreislauf.service.problems import RefusedError, send_refusal, unavailable
+from include.kreislauf.service.quick import PATH, Quick, use_case_of
 from include.kreislauf.store.api_keys import KeyRefused, Refusal
 from include.kreislauf.store.api_keys import Scope as KeyScope
 
@@ -30,31 +32,30 @@ def needed(path: str) -> tuple[KeyScope | None, str]:
     """The scope that a path needs (``None``: no key at all), and the use case it is about (empty: none)."""
     if path in OPEN:
         return None, ""
-    parts = path.split("/")
+    parts = path.split("/", 4)
     use_case = parts[2] if len(parts) > 3 and parts[1] == "v1" else ""
     return SCOPES.get(parts[-1], KeyScope.ADMIN), use_case
 
 
 class Gate:
-    """ASGI middleware around everything else.
+    """What stands before FastAPI.
 
     Parameters
     ----------
+    app: FastAPI, with everything it does.
+    quick: the quick way for valid requests for predictions.
     keys_required: refuse everybody while no key exists; otherwise a service without keys is open to whoever reaches it.
     """
 
     def __init__(
-        self, app: ASGIApp, follower: Follower, metrics: Metrics, now: Callable[[], datetime], *,
+        self, app: ASGIApp, quick: Quick, follower: Follower, metrics: Metrics, now: Callable[[], datetime], *,
         keys_required: bool,
     ) -> None:  # fmt: skip
-        self._app, self._follower, self._metrics, self._now = app, follower, metrics, now
+        self._app, self._quick, self._follower, self._metrics, self._now = app, quick, follower, metrics, now
         self._keys_required = keys_required
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         status = 500  # an exception that leaves the application becomes one
         started = perf_counter()
 
@@ -64,13 +65,19 @@ class Gate:
                 status = message["status"]
             await send(message)
 
+        use_case = use_case_of(scope)
         try:
             self._check(scope)
-            await self._app(scope, limited(receive), noted)
+            if use_case is None:
+                await self._app(scope, limited(receive), noted)
+            else:
+                await self._quick(use_case, scope, limited(receive), noted)
         except RefusedError as refusal:
             await send_refusal(refusal, scope, receive, noted)
+        except HTTPException as error:
+            await send_refusal(RefusedError(error.status_code, error.detail), scope, receive, noted)
         finally:
-            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            route = PATH if use_case else getattr(scope.get("route"), "path", NO_ROUTE)
             self._metrics.answered(route, status, perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:

@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from include.kreislauf.service.problems import RefusedError, invalid
+from include.kreislauf.service.problems import invalid
 from include.kreislauf.service.schemas import Fault
 
 MAX_BODY_BYTES = 1_000_000
@@ -26,7 +27,8 @@ def limited(receive: Receive) -> Receive:
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
             await _drain(message, receive)
-            raise RefusedError(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+            # FastAPI lets no other exception through when it reads a body
+            raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
         return message
 
     return counted

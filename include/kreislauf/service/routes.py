@@ -22,7 +22,7 @@ from include.kreislauf.service.limits import refuse_future
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.predicting import Predicting
 from include.kreislauf.service.problems import RefusedError, in_short, unavailable
-from include.kreislauf.service.quick_route import QuickRoute
+from include.kreislauf.service.quick import PATH
 from include.kreislauf.service.served_release import about_release
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live, workers
@@ -80,7 +80,6 @@ Injected = Annotated[Service, Depends(_service)]
 UseCase = Annotated[str, Path(description="Name of a use case with a live release.")]
 
 router = APIRouter()
-quick = APIRouter(route_class=QuickRoute)
 
 
 @router.get("/live", tags=["operation"])
@@ -117,7 +116,7 @@ async def show_metrics(service: Injected) -> Response:
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-@quick.post("/v1/{use_case}/predictions", tags=["predictions"], responses=_errors(404, 413, 422, 503))
+@router.post(PATH, tags=["predictions"], responses=_errors(404, 413, 422, 503))
 async def post_predictions(
     use_case: UseCase, body: schemas.PredictionsRequest, service: Injected
 ) -> schemas.PredictionsAnswer:
