@@ -1,0 +1,213 @@
+"""``make bench-service``: the prediction service beside MLflow, BentoML and LitServe, and releases that change under load.
+
+All servers serve the same pipeline on the same machine in one run: each is started, checked for right answers, warmed
+up, loaded by ``wrk`` and stopped, and so in turn for several rounds; medians are told. Peers run in environments of
+their own, in the plain way that their documentation shows, with one worker; ours has its API keys, its prediction log
+and its metrics switched on. BentoML and LitServe are measured once more with our compiled predictor in them, which
+leaves what the servers themselves cost.
+
+Writes ``benchmarks/results/service.json``. Needs ``wrk`` (Debian: ``apt-get install wrk``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import service_model, service_peers
+from benchmarks.service_load import CONNECTIONS, Load, load, need_wrk, write_bodies
+from benchmarks.service_servers import ROOT, Running, running
+from benchmarks.service_swap import swap
+from benchmarks.service_world import World
+
+FOLDER, RESULT = ROOT / "var" / "bench" / "service", ROOT / "benchmarks" / "results" / "service.json"
+OURS, NOOP, BATCH = "kreislauf", "noop", 100
+COMPILED = ("bentoml+compiled", "litserve+compiled")
+TARGETS = {
+    "c16_vs": {"mlflow": ">= 80", "bentoml": ">= 35", "litserve": ">= 28"}, "batch100_vs": {"mlflow": ">= 8"},
+    "c16_vs_compiled": {"bentoml": ">= 1.3", "litserve": ">= 1.3"}, "p99_over_p50": "<= 3", "cpu_vs_noop": "<= 4.5",
+    "swap": {"requests": ">= 100000", "failed": "0", "mismatched": "0", "bad_served": "0", "p99_ratio": "<= 1.5"},
+    "ready_seconds": "<= 2", "mib_per_worker": "<= 250", "tampered_refused": "1000 of 1000",
+    "kills": "200, nothing lost", "race": "one champion, linear history",
+}  # fmt: skip
+
+
+class Size:
+    """How much is measured.
+
+    Parameters
+    ----------
+    seconds: of load for each server, size of a request and round.
+    """
+
+    def __init__(self, *, quick: bool) -> None:
+        self.rounds, self.seconds, self.warm = (1, 2.0, 0.5) if quick else (3, 5.0, 1.5)
+        self.starts, self.swaps, self.bad, self.requests = (
+            (2, 10, 3, 10_000) if quick else (5, 50, 10, 100_000)
+        )
+        self.steady, self.tampered, self.kills, self.races = (
+            (3.0, 60, 5, 3) if quick else (12.0, 1000, 200, 100)
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, write the result, print it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="about a minute, rough figures, nothing is written"
+    )
+    parser.add_argument("--only", choices=PARTS, action="append", help="some parts only; the others keep their figures")  # fmt: skip
+    options = parser.parse_args(arguments)
+    need_wrk()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    size, found = Size(quick=options.quick), {}
+    for name in options.only or PARTS:
+        since = time.perf_counter()
+        found |= PARTS[name](size)
+        print(f"{name}: {time.perf_counter() - since:.0f} s", flush=True)
+    before = json.loads(RESULT.read_text()) if RESULT.exists() and options.only else {}
+    result = {**before, "machine": machine(), "targets": TARGETS, **found}
+    if not options.quick:
+        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=1))
+    return 0
+
+
+def against_peers(size: Size) -> dict[str, Any]:
+    """Requests per second of all servers, in turn."""
+    model = service_model.save(FOLDER / "model")
+    world = World.new(FOLDER / "home")
+    world.promote(world.release(service_model.version(0)).version)
+    peers = FOLDER / "peers"
+    servers = [
+        world.server(), service_peers.noop(), service_peers.mlflow(peers, model), service_peers.bentoml(peers, model),
+        service_peers.litserve(peers, model), service_peers.bentoml(peers, model, "compiled"),
+        service_peers.litserve(peers, model, "compiled"),
+    ]  # fmt: skip
+    rounds: dict[str, list[Measured]] = {server.name: [] for server in servers}
+    for number in range(size.rounds):
+        for server in servers:
+            with running(server, FOLDER / "logs") as found:
+                rounds[server.name].append(Measured(found, size))
+            print(f"round {number + 1}: {server.name}: {rounds[server.name][-1]}", flush=True)
+    return _compared({name: Medians(found) for name, found in rounds.items()})
+
+
+class Measured:
+    """One round of one server: single rows, batches, and its memory afterwards."""
+
+    def __init__(self, server: Running, size: Size) -> None:
+        rows = service_model.asked()
+        if server.server.name != NOOP:
+            _check(server, rows)
+        self.single = _loaded(server, rows, 1, size)
+        self.batch = _loaded(server, rows, BATCH, size)
+        self.mib = server.mib()
+
+    def __str__(self) -> str:
+        one = self.single
+        return (
+            f"{one.per_second:,.0f} rows/s one by one (p50 {one.p50 * 1e3:.2f} ms, p99 {one.p99 * 1e3:.2f} ms, "
+            f"{one.cpu * 1e6:.0f} us CPU), {self.batch.per_second:,.1f} batches/s, {self.mib:.0f} MiB"
+        )
+
+
+class Medians:
+    """Of the rounds of one server."""
+
+    def __init__(self, rounds: list[Measured]) -> None:
+        def of(read: Callable[[Measured], float]) -> float:
+            return median(map(read, rounds))
+
+        self.single, self.batch = of(lambda one: one.single.per_second), of(lambda one: one.batch.per_second)
+        self.p50, self.p99 = of(lambda one: one.single.p50), of(lambda one: one.single.p99)
+        self.tail = of(lambda one: one.single.p99 / one.single.p50)
+        self.cpu, self.mib = of(lambda one: one.single.cpu), of(lambda one: one.mib)
+
+    def told(self) -> dict[str, float]:
+        return {
+            "c16_per_second": round(self.single, 1), "batch100_per_second": round(self.batch, 1),
+            "p50_ms": round(self.p50 * 1e3, 3), "p99_ms": round(self.p99 * 1e3, 3),
+            "cpu_us_per_request": round(self.cpu * 1e6, 1), "mib": round(self.mib, 1),
+        }  # fmt: skip
+
+
+def _compared(servers: dict[str, Medians]) -> dict[str, Any]:
+    ours = servers[OURS]
+    plain = [name for name in servers if name in service_peers.PINNED]
+    return {
+        "connections": CONNECTIONS,
+        "c16_vs": {name: round(ours.single / servers[name].single, 1) for name in plain},
+        "batch100_vs": {name: round(ours.batch / servers[name].batch, 1) for name in plain},
+        "c16_vs_compiled": {name.split("+")[0]: round(ours.single / servers[name].single, 2) for name in COMPILED},
+        "p99_over_p50": round(ours.tail, 2), "cpu_vs_noop": round(ours.cpu / servers[NOOP].cpu, 2),
+        "mib_per_worker": round(ours.mib, 1), "servers": {name: one.told() for name, one in servers.items()},
+    }  # fmt: skip
+
+
+def _check(server: Running, rows: list[dict[str, Any]]) -> None:
+    """All rows at once and some alone: what does not answer right is not measured."""
+    expected = service_model.expected()
+    found = [*server.ask(rows), *(server.ask([row])[0] for row in rows[:10])]
+    for value, right in zip(found, [*expected, *expected[:10]], strict=True):
+        if abs(value - right) > 1e-9 * max(1.0, abs(right)):
+            raise RuntimeError(f"{server.server.name} answers {value}, not {right}")
+
+
+def _loaded(server: Running, rows: list[dict[str, Any]], rows_each: int, size: Size) -> Load:
+    bodies = write_bodies(server, rows, rows_each, FOLDER)
+    load(server, bodies, size.warm)
+    return load(server, bodies, size.seconds)
+
+
+def start(size: Size) -> dict[str, Any]:
+    """Seconds from the start of the process until it is ready to predict."""
+    world = World.new(FOLDER / "home-start")
+    world.promote(world.release(service_model.version(0)).version)
+    took = []
+    for _ in range(size.starts):
+        with running(world.server(), FOLDER / "logs") as found:
+            took.append(found.ready_seconds)
+    return {"ready_seconds": round(median(took), 3)}
+
+
+def swaps(size: Size) -> dict[str, Any]:
+    """Hot swaps under load."""
+    return {"swap": swap(FOLDER / "home-swap", FOLDER / "logs", swaps=size.swaps, bad=size.bad, requests=size.requests, steady=size.steady)}  # fmt: skip
+
+
+PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {"peers": against_peers, "start": start, "swap": swaps}
+
+
+def machine() -> dict[str, Any]:
+    """Where this was measured, and with which versions."""
+    libraries = (
+        "scikit-learn",
+        "treelite",
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "sqlalchemy",
+    )
+    return {
+        "cpu": next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine()),
+        "cpus": os.cpu_count(), "python": platform.python_version(),
+        "libraries": {name: version(name) for name in libraries}, "peers": service_peers.PINNED,
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
