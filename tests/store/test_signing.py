@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -82,10 +83,14 @@ def test_the_own_key_is_made_once_and_trusted(settings: Settings):
     assert {path.name for path in settings.keys.iterdir()} == {"release.key", "release.pub"}
 
 
-def test_the_own_key_is_kept_from_others(settings: Settings):
-    SigningKey.of(settings)
-    assert own(settings.keys) == "0700"
-    assert own(settings.keys / "release.key") == "0600"
+def test_the_own_key_is_kept_from_others_who_may_read_its_public_part(settings: Settings):
+    before = os.umask(0o077)
+    try:
+        SigningKey.of(settings)
+    finally:
+        os.umask(before)
+    modes = {path.name: own(path) for path in (settings.keys, *settings.keys.iterdir())}
+    assert modes == {"keys": "0755", "release.key": "0600", "release.pub": "0644"}
 
 
 def test_two_installations_have_two_keys(tmp_path: Path):
