@@ -19,6 +19,7 @@ import httpx
 import pandas as pd
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
@@ -158,6 +159,7 @@ class Running:
 
     url: str
     client: httpx.Client
+    app: FastAPI
 
     def predict(self, *rows: dict[str, Any], use_case: str = "radar", **body: Any) -> httpx.Response:
         """Ask for predictions as of the world's time."""
@@ -212,7 +214,7 @@ def serving(world: World, *, ready: bool = True, key: str = "", **settings: Any)
     thread.start()
     headers = {"authorization": f"Bearer {key}"} if key else {}
     with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
-        running = Running(url, client)
+        running = Running(url, client, app)
         if ready:
             running.wait(lambda found: found.status_code == 200)
         yield running

@@ -19,7 +19,7 @@ from include.kreislauf.service.schemas import MAX_ROWS, Moment, Start
 
 PATH = "/v1/{use_case}/predictions"
 _BEGIN, _END = PATH.split("{use_case}")
-_NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
+_NO_CONTROL = r"^[^\x00-\x1f\x7f]+\Z"  # in Python, $ would let a line feed at the end pass
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_NO_CONTROL)]
 
 
