@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from include.kreislauf.service.group_commit import GroupCommit
 from include.kreislauf.service.log_entries import Records
+from include.kreislauf.service.log_sink import LogSink, SpoolMetrics
 from include.kreislauf.service.problems import invalid
 from include.kreislauf.service.schemas import Fault, OutcomeResult, ReportResult
-from include.kreislauf.service.store_writer import StoreWriter
+from include.kreislauf.service.spool import Spool
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import (
     LoggedOutcome,
@@ -31,6 +33,7 @@ __all__ = ["Journal", "LoggedPrediction", "LoggedShadow", "new_id", "stamp"]
 
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the store before its records go to the spool."""
+SPOOL_BYTES = 64 << 20
 
 
 class OutcomeLike(Protocol):
@@ -58,21 +61,26 @@ class Journal:
     Parameters
     ----------
     spool_folder: where records are kept while the store is away; made when it is needed.
+    spool_bytes: the most that this process keeps there.
     """
 
-    def __init__(self, store: Store, spool_folder: Path, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, spool_folder: Path, metrics: Metrics, spool_bytes: int = SPOOL_BYTES
+    ) -> None:
         self._metrics = metrics
-        self._writer = StoreWriter(store, PATIENCE_SECONDS)
-        self._commit = GroupCommit(self._writer.write)
+        spool = Spool(spool_folder, spool_bytes)
+        self._sink = LogSink(store, spool, SpoolMetrics(metrics.registry), PATIENCE_SECONDS)
+        self._commit = GroupCommit(self._sink.write)
 
     def start(self) -> None:
         """Begin; to be called in the running event loop."""
+        self._sink.start()
         self._commit.start()
 
     async def stop(self) -> None:
         """End when everything that was given is durable; nothing may be given any more."""
         await self._commit.stop()
-        self._writer.close()
+        await asyncio.to_thread(self._sink.stop)
 
     async def write_predictions(
         self, rows: Sequence[LoggedPrediction], shadow: Sequence[LoggedShadow] = ()

@@ -85,9 +85,9 @@ def decode(text: bytes) -> Records:
     return found
 
 
-def marker(prediction_id: str) -> bytes:
+def marker(use_case: str, prediction_id: str) -> bytes:
     """What is found in an encoded prediction, and in no encoded outcome."""
-    return b'["' + prediction_id.encode() + b'",'
+    return _encode((prediction_id, use_case))[:-1] + b","
 
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Records)

@@ -69,6 +69,7 @@ class StoreWriter:
             self._db = None
 
     def _commit(self, found: Sequence[Records]) -> list[Result]:
+        was_open = self._db is not None
         try:
             db = self._connected()
             with db.begin():
@@ -76,8 +77,17 @@ class StoreWriter:
         except self._errors as error:
             if is_refusal(error):
                 raise
+            lost = self._is_lost()
             self.close()
+            if was_open and lost:  # the server was started anew: what waits in line need not go to the spool
+                return self._commit(found)
             raise AwayError(" ".join(str(error).split())[:300]) from error
+
+    def _is_lost(self) -> bool:
+        if self._db is None or self._db.invalidated:
+            return True
+        driver: Any = self._db.connection.driver_connection
+        return bool(getattr(driver, "closed", False))
 
     def _connected(self) -> Connection:
         if self._db is None:

@@ -34,7 +34,7 @@ from include.kreislauf.store.schema import (
     shadow_predictions,
 )
 
-OutcomeAnswer = Literal["stored", "duplicate", "conflict", "unknown"]
+OutcomeAnswer = Literal["stored", "duplicate", "conflict", "unknown", "accepted"]
 
 LOG_LOCK = 0x6B726C67
 """Number of the advisory lock on PostgreSQL that writers of predictions share, and that a roll-up takes alone."""
