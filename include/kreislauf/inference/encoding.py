@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,11 @@ class RowEncoder:
         scaled = [(one.feature, one.place, one.mean, one.scale) for one in plan.numbers]
         bare = {flag.feature for flag in plan.flags} - {one.feature for one in plan.numbers}
         self._numbers = tuple(scaled + [(name, plan.width, 0.0, 1.0) for name in sorted(bare)])
+        self._features = list(dict.fromkeys(one[0] for one in self._numbers))
+        self._sources = np.array([self._features.index(one[0]) for one in self._numbers], dtype=np.intp)
+        self._places = np.array([one[1] for one in self._numbers], dtype=np.intp)
+        self._means = np.array([[one[2]] for one in self._numbers]).reshape(-1, 1)
+        self._scales = np.array([[one[3]] for one in self._numbers]).reshape(-1, 1)
         self._tables = {name: self._lookup(name) for name in plan.categorical}
         self._hot = tuple(self._tables.items())
         self._refused = {
@@ -82,11 +88,11 @@ class RowEncoder:
         encoded = np.empty((len(rows), self.plan.width + 1))
         encoded[:] = self._template
         try:
-            columns = {name: self._column(rows, name) for name in {one[0] for one in self._numbers}}
-            for name, place, mean, scale in self._numbers:
-                encoded[:, place] = (columns[name] - mean) / scale
-            for name, column in columns.items():
-                self._write_missing(encoded, name, np.isnan(column))
+            numbers = self._matrix(rows)
+            with np.errstate(over="ignore"):  # as in plain Python
+                scaled = (numbers[self._sources] - self._means) / self._scales
+            encoded[:, self._places] = scaled.T
+            self._write_missing(encoded, np.isnan(numbers))
             for name, table in self._hot:
                 self._write_categories(encoded, rows, name, table)
         except (KeyError, TypeError, OverflowError) as error:
@@ -95,15 +101,17 @@ class RowEncoder:
             raise PreparationError("rows cannot be encoded", where=WHERE) from error
         return encoded[:, : self.plan.width]
 
-    def _column(self, rows: Sequence[Row], name: str) -> Floats:
-        values = [row[name] for row in rows]
+    def _matrix(self, rows: Sequence[Row]) -> Floats:
+        """Usable numbers, (features, n)."""
+        columns = [[row[name] for row in rows] for name in self._features]
         try:
-            column = np.frombuffer(array("d", values))  # array takes no text for a number, numpy would
+            flat = array("d", chain.from_iterable(columns))  # array takes no text for a number, numpy would
         except (TypeError, OverflowError):
-            column = np.array([self._usable(value) for value in values], dtype=np.float64)
+            flat = array("d", [self._usable(value) for column in columns for value in column])
+        numbers: Floats = np.frombuffer(flat).reshape(len(columns), len(rows))
         if self.plan.bounded:
-            column = np.clip(np.where(np.isfinite(column), column, NAN), -LARGEST, LARGEST)
-        return column
+            return np.clip(np.where(np.isfinite(numbers), numbers, NAN), -LARGEST, LARGEST)
+        return numbers
 
     def _write_unusual(
         self, values: list[float], name: str, place: int, mean: float, scale: float, value: Any
@@ -130,10 +138,10 @@ class RowEncoder:
             return number
         return NAN if math.isinf(number) else max(-LARGEST, min(LARGEST, number))
 
-    def _write_missing(self, encoded: Floats, name: str, missing: npt.NDArray[np.bool_]) -> None:
-        if missing.any():
-            for place, value in self._missing[name]:
-                encoded[missing, place] = value
+    def _write_missing(self, encoded: Floats, missing: npt.NDArray[np.bool_]) -> None:
+        for number in np.flatnonzero(missing.any(axis=1)).tolist():
+            for place, value in self._missing[self._features[number]]:
+                encoded[missing[number], place] = value
 
     def _write_categories(
         self, encoded: Floats, rows: Sequence[Row], name: str, table: Mapping[Any, Writes]
@@ -185,7 +193,7 @@ class RowEncoder:
 
     def _fault(self, row: Row) -> PreparationError:
         """What is wrong with a row that could not be encoded."""
-        needed = [*dict.fromkeys(one[0] for one in self._numbers), *self._tables]
+        needed = [*self._features, *self._tables]
         if lacking := [name for name in needed if name not in row]:
             return PreparationError(
                 f"features are missing: {', '.join(lacking)}", where=WHERE, allowed=needed
