@@ -140,6 +140,14 @@ def test_a_compiler_that_breaks_costs_no_release(monkeypatch: pytest.MonkeyPatch
     assert made.engine["reason"] == "cannot be compiled: ValueError: no such tree"
 
 
+def test_a_model_that_predicts_no_number_is_not_released():
+    made = winner(Ridge())
+    made.model.named_steps["model"].intercept_ = float("inf")
+    with pytest.raises(ReleaseError, match="the model predicts inf") as caught:
+        contents_of(made)
+    assert caught.value.allowed == "finite numbers"
+
+
 def test_the_same_winner_gives_the_same_files():
     made = winner(HistGradientBoostingRegressor(max_iter=20, random_state=0))
     assert contents_of(made) == contents_of(made)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from include.kreislauf.store import live
+from include.kreislauf.store import database, live
 from include.kreislauf.store.database import Store
 from tests.support.examples import NOW, USE_CASE, release
 from tests.support.racers import opened
@@ -47,10 +47,22 @@ class Outcome:
     longest: float = 0.0
 
 
-def promote_and_roll_back(url: str, processes: int, rounds: int, seed: int = 0) -> dict[str, Any]:
+def promote_and_roll_back(
+    url: str,
+    processes: int,
+    rounds: int,
+    *,
+    seed: int = 0,
+    busy_seconds: float = database.BUSY_TIMEOUT_SECONDS,
+) -> dict[str, Any]:
     """Race on an empty, migrated store; in each round a process tries once to promote its own release or to roll back.
 
     Half of the tries decide on what was read before their transaction, as a person or a slow task would.
+
+    Parameters
+    ----------
+    busy_seconds: how long a process waits for its turn to write on SQLite, which is not fair: of 100 that write all the
+        time, one can wait for longer than the 30 s that are usual.
 
     Returns
     -------
@@ -65,7 +77,9 @@ def promote_and_roll_back(url: str, processes: int, rounds: int, seed: int = 0) 
     context.set_forkserver_preload([__name__])
     barrier = context.Barrier(processes, timeout=MEET_SECONDS)
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_meet, initargs=(barrier,)) as pool:
-        runs = [pool.submit(_take_part, number, url, rounds, seed) for number in range(processes)]
+        runs = [
+            pool.submit(_take_part, number, url, rounds, seed, busy_seconds) for number in range(processes)
+        ]
         found = [run.result() for run in runs]
     outcomes, began, ended = ([one[part] for one in found] for part in range(3))
     seen = sum((one.seen for one in outcomes), Counter[tuple[int, int]]())
@@ -82,7 +96,10 @@ def _meet(barrier: Any) -> None:
     _barrier = barrier
 
 
-def _take_part(number: int, url: str, rounds: int, seed: int) -> tuple[Outcome, float, float]:
+def _take_part(
+    number: int, url: str, rounds: int, seed: int, busy_seconds: float
+) -> tuple[Outcome, float, float]:
+    database.BUSY_TIMEOUT_SECONDS = busy_seconds  # type: ignore[assignment]
     chance, mine = random.Random(f"{seed}-{number}"), Outcome()
     with opened(url) as store:
         _barrier.wait()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.kreislauf.errors import ReleaseError
 from include.kreislauf.evaluation.winner import Winner
 from include.kreislauf.inference.compiled import NotCompilable
 from include.kreislauf.inference.compiling import compile_model
@@ -40,7 +41,12 @@ class Contents:
 
 
 def contents_of(winner: Winner) -> Contents:
-    """Everything that the service needs to answer with a model, and to see that it answers as in training."""
+    """Everything that the service needs to answer with a model, and to see that it answers as in training.
+
+    Raises
+    ------
+    ReleaseError: the model predicts what is no number.
+    """
     snapshot = _snapshot(winner)
     real = list(snapshot.values())
     predictor = SklearnPredictor(winner.model, {"numeric": winner.numeric, "categorical": winner.categorical})
@@ -70,9 +76,17 @@ def _snapshot(winner: Winner) -> dict[str, Row]:
 def _golden(
     predictor: SklearnPredictor, real: Sequence[Row], winner: Winner
 ) -> tuple[list[Row], list[float]]:
-    """Rows and what the model says to them: real ones, and those at the edge that the model can answer."""
+    """Rows and what the model says to them: real ones, and those at the edge that the model can answer.
+
+    Raises
+    ------
+    ReleaseError: it says to a real one what is no number.
+    """
     rows = list(real[:GOLDEN_ROWS])
     outputs = [float(value) for value in predictor.predict(rows)]
+    if wrong := [value for value in outputs if not math.isfinite(value)]:
+        raise ReleaseError(f"the model predicts {wrong[0]}", where=winner.family, allowed="finite numbers",
+                           next_step="train again, with bounded features or another family")  # fmt: skip
     for row in _edges(real[0], winner) if real else []:
         try:
             value = predictor.predict_one(row)
@@ -115,14 +129,9 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it; what is missing, or infinite, is none."""
     if isinstance(value, np.generic):
         value = value.item()
-    if (
-        value is None
-        or value is pd.NA
-        or value is pd.NaT
-        or (isinstance(value, float) and not math.isfinite(value))
-    ):
+    if value is pd.NA or value is pd.NaT:
         return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _json(value: Any) -> bytes:

@@ -71,12 +71,11 @@ def _metrics(row: ReleaseRow, champion: ReleaseRow | None) -> str:
             for name in names)  # fmt: skip
     interval = row.manifest.get("interval", {})
     width = interval.get("half_width")
-    after = (
-        ""
-        if width is None
-        else f"\n\nInterval around a prediction: ±{_number(width)} at {interval.get('level')}."
+    if width is None:
+        return "\n".join([head, *rows])
+    return "\n".join(
+        [head, *rows, "", f"Interval around a prediction: ±{_number(width)} at {interval.get('level')}."]
     )
-    return "\n".join([head, *rows]) + after
 
 
 def _features(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
