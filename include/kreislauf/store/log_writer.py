@@ -76,10 +76,10 @@ def write_shadows(db: Connection, rows: Sequence[LoggedShadow]) -> None:
 
 def write_outcomes(db: Connection, rows: Sequence[LoggedOutcome]) -> list[OutcomeAnswer]:
     """Join outcomes to predictions of their use cases; the first outcome of a prediction stands."""
-    owners = _owners(db, {row.prediction_id for row in rows})
+    use_cases = owners(db, {row.prediction_id for row in rows})
     first: dict[str, LoggedOutcome] = {}
     for row in rows:
-        if owners.get(row.prediction_id) == row.use_case:
+        if use_cases.get(row.prediction_id) == row.use_case:
             first.setdefault(row.prediction_id, row)
     fields = LoggedOutcome._fields[1:]
     news = {
@@ -90,7 +90,7 @@ def write_outcomes(db: Connection, rows: Sequence[LoggedOutcome]) -> list[Outcom
     stored |= _values(db, [one for one in first if one not in news])
     answers: list[OutcomeAnswer] = []
     for row in rows:
-        if row.prediction_id not in first or owners[row.prediction_id] != row.use_case:
+        if row.prediction_id not in first or use_cases[row.prediction_id] != row.use_case:
             answers.append("unknown")
         elif row.prediction_id in news and first[row.prediction_id] is row:
             answers.append("stored")
@@ -140,7 +140,7 @@ def insert_report(db: Connection, row: LoggedReport) -> OutcomeAnswer:
     return "duplicate" if same else "conflict"
 
 
-def _owners(db: Connection, ids: set[str]) -> dict[str, str]:
+def owners(db: Connection, ids: set[str]) -> dict[str, str]:
     """Prediction id -> its use case; also of predictions whose raw row is in an archive."""
     found: dict[str, str] = {}
     for table in ("predictions", "log_newest"):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import CompoundSelect, Connection, Row, Select, and_, func, or_, select, union_all
 
-from include.kreislauf.store.database import insert_once, insert_rows
-from include.kreislauf.store.schema import outcomes, predictions, reports, verdicts
+from include.kreislauf.store import log_writer
+from include.kreislauf.store.database import insert_once
+from include.kreislauf.store.log_records import LoggedOutcome, LoggedPrediction, LoggedReport, stamp
+from include.kreislauf.store.log_writer import OutcomeAnswer
+from include.kreislauf.store.schema import log_days, log_newest, outcomes, predictions, reports, verdicts
 
-OutcomeAnswer = Literal["stored", "duplicate", "conflict", "unknown"]
+MAX_GAPS = 200
+"""With more holes between the days that were rolled up, every row is read: slower, and as right."""
+
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_CANDIDATE = ("id", "release", "entity", "known", "value", "period", "as_of", "created_at")
 
 
 @dataclass(frozen=True)
@@ -33,61 +40,100 @@ class Verdict:
     text: str
 
 
-def save_predictions(db: Connection, rows: list[dict[str, Any]]) -> None:
-    """Log predictions; keys are the columns of the table."""
-    insert_rows(db, predictions, rows)
+def save_predictions(db: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Log predictions; keys are the columns of the table. One whose id is there already stays as it is."""
+    log_writer.write_predictions(db, [LoggedPrediction(**_stamped(row)) for row in rows])
 
 
 def save_outcome(
     db: Connection, prediction_id: str, value: float, observed_at: datetime, now: datetime
 ) -> OutcomeAnswer:
     """Join what really happened to a prediction; the first outcome stands."""
-    if db.scalar(select(predictions.c.id).where(predictions.c.id == prediction_id)) is None:
-        return "unknown"
-    row = {"prediction_id": prediction_id, "value": value, "observed_at": observed_at, "created_at": now}
-    if insert_once(db, outcomes, row):
-        return "stored"
-    known = db.scalar(select(outcomes.c.value).where(outcomes.c.prediction_id == prediction_id))
-    return "duplicate" if known == value else "conflict"
+    use_case = log_writer.owners(db, {prediction_id}).get(prediction_id, "")
+    row = LoggedOutcome(use_case, prediction_id, value, stamp(observed_at), stamp(now))
+    return log_writer.write_outcomes(db, [row])[0]
 
 
-def save_report(db: Connection, row: dict[str, Any]) -> OutcomeAnswer:
+def save_report(db: Connection, row: Mapping[str, Any]) -> OutcomeAnswer:
     """Log a metric that its users reported; ``id`` makes it idempotent within its use case.
 
     The same id about something else is a conflict: taken for a duplicate it would be lost without a word.
     """
-    if insert_once(db, reports, row):
-        return "stored"
-    same = [
-        reports.c[name] == row[name] for name in ("use_case", "id", "metric", "release", "period", "value")
-    ]
-    return "duplicate" if db.scalar(select(reports.c.id).where(*same)) else "conflict"
+    return log_writer.insert_report(db, LoggedReport(**_stamped(row)))
 
 
-def observed(db: Connection, use_case: str, until: datetime, *, release: int | None = None) -> list[Row[Any]]:
+def observed(
+    db: Connection, use_case: str, until: datetime, *, release: int | None = None, arm: str | None = None
+) -> list[Row[Any]]:
     """Predictions with their outcome where one was observed by ``until``: the newest per (release, entity, period).
 
+    Days that were rolled up are read from there. What was archived counts only if its day had ended by ``until``.
+
+    Parameters
+    ----------
+    arm: only what this arm of a rollout answered; default: all, and the newest of them counts.
+
+    Returns
+    -------
     Columns: release, entity, known, value, period, as_of, outcome (``None`` while it is not known).
     """
-    joined = predictions.outerjoin(
-        outcomes, (outcomes.c.prediction_id == predictions.c.id) & (outcomes.c.observed_at <= until)
+    found = _candidates(db, use_case, until, release, arm).subquery()
+    rank = func.row_number().over(
+        partition_by=(found.c.release, found.c.entity, found.c.period),
+        order_by=(found.c.created_at.desc(), found.c.id),
     )
-    newest = func.row_number().over(
-        partition_by=(predictions.c.release, predictions.c.entity, predictions.c.period),
-        order_by=(predictions.c.created_at.desc(), predictions.c.id),
+    newest = select(found, rank.label("rank")).subquery()
+    joined = newest.outerjoin(
+        outcomes, (outcomes.c.prediction_id == newest.c.id) & (outcomes.c.observed_at <= until)
     )
-    query = (
-        select(*predictions.c["release", "entity", "known", "value", "period", "as_of"],
-               outcomes.c.value.label("outcome"), newest.label("rank"))
-        .select_from(joined)
-        .where(predictions.c.use_case == use_case, predictions.c.as_of <= until)
-    )  # fmt: skip
-    if release is not None:
-        query = query.where(predictions.c.release == release)
-    ranked = query.subquery()
-    return list(
-        db.execute(select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.period, ranked.c.entity))
+    columns = newest.c["release", "entity", "known", "value", "period", "as_of"]
+    query = select(*columns, outcomes.c.value.label("outcome")).select_from(joined)
+    return list(db.execute(query.where(newest.c.rank == 1).order_by(newest.c.period, newest.c.entity)))
+
+
+def _candidates(
+    db: Connection, use_case: str, until: datetime, release: int | None, arm: str | None
+) -> CompoundSelect[Any]:
+    """The newest of each day that was rolled up, and every row of the other days."""
+    tables: list[Select[Any]] = []
+    for table in (log_newest, predictions):
+        query = select(*table.c[_CANDIDATE]).where(table.c.use_case == use_case, table.c.as_of <= until)
+        if release is not None:
+            query = query.where(table.c.release == release)
+        if arm is not None:
+            query = query.where(table.c.arm == arm)
+        tables.append(query)
+    gaps = _not_covered(covered_days(db, use_case, until))
+    as_of = predictions.c.as_of
+    tables[1] = tables[1].where(or_(*(and_(as_of >= start, as_of < end) for start, end in gaps)))
+    return union_all(*tables)
+
+
+def covered_days(db: Connection, use_case: str, until: datetime) -> list[str]:
+    """Days that ended by a time, and of which the roll-up misses no row; in their order."""
+    last = (until.astimezone(UTC) - timedelta(days=1)).date().isoformat()
+    where = (
+        log_days.c.use_case == use_case,
+        log_days.c.rolled == log_days.c.revision,
+        log_days.c.day <= last,
     )
+    return list(db.scalars(select(log_days.c.day).where(*where).order_by(log_days.c.day)))
+
+
+def _not_covered(days: Sequence[str]) -> list[tuple[datetime, datetime]]:
+    """From when to when rows are to be read one by one."""
+    gaps, start = [], _FIRST
+    for day in days:
+        begins = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        if begins > start:
+            gaps.append((start, begins))
+        start = begins + timedelta(days=1)
+    gaps.append((start, _LAST))
+    return gaps if len(gaps) <= MAX_GAPS else [(_FIRST, _LAST)]
+
+
+def _stamped(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: stamp(one) if isinstance(one, datetime) else one for name, one in row.items()}
 
 
 def reported(db: Connection, use_case: str, metric: str, until: datetime) -> list[Row[Any]]:
