@@ -11,6 +11,7 @@ from pathlib import Path
 
 from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
+from include.kreislauf.cli_log import add_log
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
 from include.kreislauf.settings import ROOT, get_settings
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_commands(commands, _day)
     add_keys(commands)
+    add_log(commands)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")

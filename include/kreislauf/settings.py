@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     delivery_interval: float = Field(
         15, gt=0, le=3600, description="Seconds between two looks at a release that is tried on live traffic."
     )
+    spool_megabytes: int = Field(
+        64, ge=1, le=100_000, description="The most that one process of the prediction service keeps in its spool."
+    )
+    log_days: int = Field(
+        400, ge=1, description="Days that predictions stay in the store before `log archive` takes them out."
+    )
     training_jobs: int = Field(
         0, ge=0, description="Candidates trained at once; 0: as many as CPUs this process may use."
     )
@@ -112,6 +118,11 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Folder of the keys that the installation made for itself."""
         return self.home / "keys"
+
+    @property
+    def spool_bytes(self) -> int:
+        """The most that one process keeps in its spool."""
+        return self.spool_megabytes << 20
 
     @property
     def tracking(self) -> str:
