@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from include.kreislauf.deployment.promotion import roll_back
+from include.kreislauf.deployment.promotion import STARTS, roll_back
 from include.kreislauf.feedback.work import Step
 from include.kreislauf.handovers import Edge, Reason, Stage, StepResult, WorkOrder
 from include.kreislauf.requirements.contract import Contract
@@ -50,7 +50,7 @@ class Script:
                 return StepResult(order.loop(**self._replies[stage].popleft()))
             output = f"{stage}-{order.cycle_id}-{order.attempt}"
             if stage is Stage.DEPLOYMENT:
-                if order.started_by == f"loop/{Edge.MONITORING_TO_MLOPS}":
+                if order.started_by in STARTS:
                     return StepResult(roll_back(order, Store(settings.store), settings))
                 output = str(release(order, Store(settings.store)))
             return StepResult(order.handover(stage, code_version="test", output=output, summary={}))

@@ -1,43 +1,195 @@
-"""Deploy: make a release of the winner, verify it, point to it by compare-and-swap, see the service answer with it."""
+"""Deploy: make a release of the winner, verify it, try it as the contract says, make it the live one, see it answer."""
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
+from include.kreislauf.deployment.approval import Approval, objection, trainers
 from include.kreislauf.deployment.confirmation import confirm
-from include.kreislauf.deployment.promotion import promote, roll_back
-from include.kreislauf.deployment.release import make_release, release_note, verify_release
+from include.kreislauf.deployment.delivery import Delivery, Phase, Progress, begin
+from include.kreislauf.deployment.found import as_markdown, numbers_of
+from include.kreislauf.deployment.note import release_note
+from include.kreislauf.deployment.promotion import STARTS, roll_back
+from include.kreislauf.deployment.release import make_release, verify_release
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.evaluation.winner import load_winner
-from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import (
+    Edge,
+    Evidence,
+    Handover,
+    Loop,
+    PersonNeeded,
+    Reason,
+    Stage,
+    StepResult,
+    WorkOrder,
+)
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import cycles
+from include.kreislauf.store import cycles, live, rollouts
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.rollouts import Rollout, RolloutState
+
+LOAD_WAIT_SECONDS = 20.0
+"""So long the workers' loading is waited for here; after that it is looked at from time to time."""
+LOAD_PAUSE_SECONDS = 0.1
 
 
-def deploy(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
-    """Discipline 6. The live release, or the loop to data science when a release fails or was rolled back."""
+class StillTried(Exception):
+    """A release waits for live traffic, or for the service: look again later. Everything found is in the store."""
+
+
+def deploy(
+    order: WorkOrder, contract: Contract, settings: Settings, *, approval: Approval | None = None
+) -> StepResult:
+    """Discipline 6. The live release, or the loop to data science when a release fails or was rolled back.
+
+    Parameters
+    ----------
+    approval: what the person said who was asked.
+
+    Raises
+    ------
+    StillTried: it needs live traffic first.
+    PersonNeeded: a person must agree first; or the one who did had a hand in the training.
+    """
     store = Store(settings.store)
-    if order.started_by == f"loop/{Edge.MONITORING_TO_MLOPS}":
+    if order.started_by in STARTS:
         return StepResult(roll_back(order, store, settings))
-    winner = load_winner(settings, order.use_case, order.inputs[Stage.EVALUATION])
-    try:
-        row = make_release(order, winner, store, settings)
-        verify_release(row, settings)
-    except ReleaseError as error:
-        return StepResult(_failed(order, error))
-    previous = promote(store, row, order, _why(order, store), settings)
-    answered = confirm(settings.service_url, row.use_case, row.version)
-    summary = {"version": row.version, "previous": previous, "family": winner.family,
-               "metrics": row.manifest["metrics"], "service": answered}  # fmt: skip
-    handover = order.handover(
-        Stage.DEPLOYMENT, code_version=settings.code, output=str(row.version), summary=dict(summary)
-    )
-    return StepResult(handover, document=release_note(contract, handover))
+    return _Deployment(order, contract, settings, store).result(approval)
 
 
-def _failed(order: WorkOrder, error: ReleaseError) -> Loop:
-    evidence = (Evidence(name="fault", value=None, note=error.text),)
-    return order.loop(Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED, error.text, evidence=evidence)
+class _Deployment:
+    """The deployment of one attempt; taken up again from where the store says it is."""
+
+    def __init__(self, order: WorkOrder, contract: Contract, settings: Settings, store: Store) -> None:
+        self.order, self.contract, self.settings, self.store = order, contract, settings, store
+
+    def result(self, approval: Approval | None) -> StepResult:
+        verified = False
+        row, rollout = self._known()
+        if row is None or rollout is None:
+            try:
+                row = self._make()
+            except ReleaseError as error:
+                return StepResult(_failed(self.order, error.text, _fault(error.text)))
+            verified = True
+        rollout = begin(self.store, row, self.contract, self.settings.now())
+        delivery = delivery_of(self.order, self.contract, self.settings, self.store, rollout.version)
+        progress = self._wait_for_workers(delivery)
+        if progress.phase in (Phase.LOADING, Phase.TRYING):
+            raise StillTried(progress.rollout.note)
+        if progress.phase is Phase.ASKING:
+            progress = self._ask(delivery, progress, row, approval)
+        if progress.phase is Phase.READY:
+            progress = self._promote(delivery, progress, row, verified=verified)
+        return self._ended(progress.rollout, row)
+
+    def _known(self) -> tuple[ReleaseRow | None, Rollout | None]:
+        order = self.order
+        with self.store.read() as db:
+            row = live.release_of(db, order.use_case, order.cycle_id, order.attempt)
+            return row, rollouts.find(db, order.use_case, row.version) if row else None
+
+    def _make(self) -> ReleaseRow:
+        winner = load_winner(self.settings, self.order.use_case, self.order.inputs[Stage.EVALUATION])
+        row = make_release(self.order, winner, self.store, self.settings)
+        verify_release(row, self.settings)
+        return row
+
+    def _wait_for_workers(self, delivery: Delivery) -> Progress:
+        deadline = time.monotonic() + LOAD_WAIT_SECONDS
+        while True:
+            progress = delivery.look(self.settings.now())
+            if progress.phase is not Phase.LOADING or time.monotonic() >= deadline:
+                return progress
+            time.sleep(LOAD_PAUSE_SECONDS)
+
+    def _ask(
+        self, delivery: Delivery, progress: Progress, row: ReleaseRow, approval: Approval | None
+    ) -> Progress:
+        if approval is None:
+            raise PersonNeeded(question(self.order, self.contract, self.store, progress.rollout, row))
+        with self.store.read() as db:
+            why = (
+                objection(trainers(db, row.use_case, row.cycle_id), approval.by) if approval.approved else ""
+            )
+        if why:
+            asked = question(self.order, self.contract, self.store, progress.rollout, row)
+            raise PersonNeeded(f"**{why}**\n\n{asked}")
+        return delivery.decide(
+            approval.by, approved=approval.approved, note=approval.note, now=self.settings.now()
+        )
+
+    def _promote(
+        self, delivery: Delivery, progress: Progress, row: ReleaseRow, *, verified: bool
+    ) -> Progress:
+        now = self.settings.now()
+        try:
+            if not verified:  # it may have waited for days
+                verify_release(row, self.settings)
+        except ReleaseError as error:
+            return delivery.reject(error.text, now)
+        agreed = progress.rollout.evidence.get("approval", {}).get("text", "")
+        return delivery.promote("; ".join(filter(None, [_why(self.order, self.store), agreed])), now)
+
+    def _ended(self, rollout: Rollout, row: ReleaseRow) -> StepResult:
+        document = f"{_note(self.contract, self.store, rollout, row)}\n{rollout.note}\n"
+        if rollout.state is not RolloutState.PROMOTED:
+            text = f"release {row.version} was {rollout.state}: {rollout.note}"
+            numbers = numbers_of(rollout.evidence) or _fault(text)
+            return StepResult(_failed(self.order, text, numbers), document)
+        answered = confirm(self.store, row.use_case, row.version, self.settings.now)
+        handover = _handover(self.order, self.settings.code, rollout, row, {"service": answered})
+        note = _note(self.contract, self.store, rollout, row, {"service": answered}).rstrip()
+        return StepResult(handover, document=f"{note}\n")
+
+
+def delivery_of(
+    order: WorkOrder, contract: Contract, settings: Settings, store: Store, version: int
+) -> Delivery:
+    """The delivery of an order's release."""
+    return Delivery(store, order, contract, version, has_traffic=settings.clock == "wall")
+
+
+def question(order: WorkOrder, contract: Contract, store: Store, rollout: Rollout, row: ReleaseRow) -> str:
+    """What a person is asked before a release goes live: its note, what was found, and who may not answer."""
+    with store.read() as db:
+        found = trainers(db, order.use_case, order.cycle_id)
+    barred = [f"- {name} {what}, and may not approve it." for name, what in found.items()]
+    return "\n".join([_note(contract, store, rollout, row), *barred]).strip()
+
+
+def _note(
+    contract: Contract, store: Store, rollout: Rollout, row: ReleaseRow, facts: dict[str, Any] | None = None
+) -> str:
+    """The release beside the one that was live when it was made, and what was found of it since."""
+    with store.read() as db:
+        champion = live.find_release(db, row.use_case, rollout.champion) if rollout.champion else None
+    return f"{release_note(contract, row, champion, facts)}\n{as_markdown(rollout.evidence)}\n"
+
+
+def _handover(
+    order: WorkOrder, code: str, rollout: Rollout, row: ReleaseRow, more: dict[str, Any]
+) -> Handover:
+    manifest = row.manifest
+    summary: dict[str, Any] = {
+        "version": row.version, "previous": rollout.champion, "family": manifest["family"],
+        "metrics": manifest["metrics"], **more,
+    }  # fmt: skip
+    if by := rollout.evidence.get("approval", {}).get("by"):
+        summary["approved_by"] = by
+    return order.handover(Stage.DEPLOYMENT, code_version=code, output=str(row.version), summary=summary)
+
+
+def _failed(order: WorkOrder, text: str, evidence: tuple[Evidence, ...]) -> Loop:
+    return order.loop(Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED, text, evidence=evidence)
+
+
+def _fault(text: str) -> tuple[Evidence, ...]:
+    return (Evidence(name="fault", value=None, note=text),)
 
 
 def _why(order: WorkOrder, store: Store) -> str:

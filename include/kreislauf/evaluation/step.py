@@ -144,6 +144,8 @@ class _Evaluation:
             "baselines": {one.name: metrics_of(self.report, one, self.contract) for one in self.report.baselines},
             "champion": self.report.champion_note,
         }  # fmt: skip
+        if self.answer and self.answer.genuine:
+            summary["genuine_by"] = self.answer.by  # who must not also approve the release
         return self.order.handover(
             Stage.EVALUATION, code_version=self.settings.code, summary=summary,
             output=winner_version(self.saved.version, winner),

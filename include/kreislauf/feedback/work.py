@@ -7,8 +7,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from include.kreislauf.deployment.approval import ASKED_BY, OVERRIDDEN
+from include.kreislauf.deployment.delivery import interrupt
 from include.kreislauf.errors import ContractError
-from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import (
+    MACHINE,
+    Edge,
+    Evidence,
+    Handover,
+    Loop,
+    Reason,
+    Stage,
+    StepResult,
+    WorkOrder,
+)
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, messages
@@ -36,11 +48,19 @@ def perform(
     result = step(order, contract, settings)
     with store.write() as db:
         if isinstance(result.message, Handover):
-            return messages.save_handover(db, result.message, result.document, now)
+            return messages.save_handover(db, _with_person(result.message, order), result.document, now)
         loop = _within_budget(
             result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract
         )
         return messages.ledger_entry(db, loop, now, result.document).loop
+
+
+def _with_person(handover: Handover, order: WorkOrder) -> Handover:
+    """Who asked for the work stays with its result: the person must not also approve it."""
+    if order.by == MACHINE:
+        return handover
+    person = {ASKED_BY: order.by, **({OVERRIDDEN: True} if order.override else {})}
+    return handover.model_copy(update={"summary": {**handover.summary, **person}})
 
 
 def contract_of(store: Store, order: WorkOrder) -> Contract:
@@ -66,6 +86,7 @@ def mark_failed(store: Store, use_case: str, cycle_id: str, note: str, now: date
         cycle = cycles.find(db, use_case, cycle_id)
         if cycle and cycle.state is State.ACTIVE:
             cycles.set_state(db, cycle, State.FAILED, now, note)
+            interrupt(db, use_case, cycle_id, now, note)
 
 
 def give_up_stale(db: Connection, use_case: str, timeout_hours: float, now: datetime) -> None:

@@ -88,8 +88,7 @@ def difference(one: Interval, other: Interval) -> Interval:
 
 def ratio(one: Interval, other: Interval) -> Interval:
     """How many times another value one is, both positive and measured independently: a difference of logarithms."""
-    logs = (Interval(*(_log(part) for part in (x.low, x.mean, x.high)), x.level) for x in (one, other))
-    found = difference(*logs)
+    found = difference(_logarithm(one), _logarithm(other))
     return Interval(exp(found.low), exp(found.mean), exp(found.high), one.level)
 
 
@@ -107,6 +106,10 @@ def confidence_of(look: int, confidence: float) -> float:
     The chance of error is shared out as 1, 1/4, 1/9, ... of ``6 / pi**2``, which adds up to all of it.
     """
     return 1 - (1 - confidence) * 6 / (pi * (look + 1)) ** 2
+
+
+def _logarithm(of: Interval) -> Interval:
+    return Interval(_log(of.low), _log(of.mean), _log(of.high), of.level)
 
 
 def _log(value: float) -> float:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from include.kreislauf.store.database import insert_once, insert_rows
@@ -104,6 +104,39 @@ def move(
     }
     moved = db.execute(update(rollouts).where(*where).values(**new)).rowcount == 1
     return replace(rollout, **new) if moved else None
+
+
+def note_down(db: Connection, rollout: Rollout, evidence: dict[str, Any]) -> None:
+    """Keep what a check has found so far, if the rollout still is in the state that the caller saw."""
+    where = (
+        rollouts.c.use_case == rollout.use_case, rollouts.c.version == rollout.version,
+        rollouts.c.state == rollout.state,
+    )  # fmt: skip
+    db.execute(update(rollouts).where(*where).values(evidence={**rollout.evidence, **evidence}))
+
+
+def abort(
+    db: Connection, use_case: str, now: datetime, note: str, *, cycle_id: str | None = None
+) -> list[Rollout]:
+    """End what is being tried of a use case, or of one of its cycles only; returns what was ended."""
+    found = [one for one in tried(db, use_case) if cycle_id in (None, one.cycle_id)]
+    ended = [move(db, one, RolloutState.ABORTED, now, note, {}) for one in found]
+    return [one for one in ended if one]
+
+
+def begin_again(db: Connection, ended: Rollout, rollout: Rollout) -> bool:
+    """Try a release anew whose task had failed: nothing of what was counted or found before counts."""
+    where = (
+        rollouts.c.use_case == ended.use_case, rollouts.c.version == ended.version, rollouts.c.state == ended.state,
+    )  # fmt: skip
+    begun = db.execute(update(rollouts).where(*where).values(**vars(rollout))).rowcount == 1
+    if begun:
+        for table, version in (
+            (arm_counts, arm_counts.c.version),
+            (shadow_predictions, shadow_predictions.c.release),
+        ):
+            db.execute(delete(table).where(table.c.use_case == ended.use_case, version == ended.version))
+    return begun
 
 
 def find(db: Connection, use_case: str, version: int) -> Rollout | None:
