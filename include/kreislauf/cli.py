@@ -12,6 +12,7 @@ from pathlib import Path
 from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
+from include.kreislauf.cli_release import add_release_commands
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
 from include.kreislauf.settings import ROOT, get_settings
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.set_defaults(command=_collect)
 
     add_commands(commands, _day)
+    add_release_commands(commands)
     add_keys(commands)
     add_log(commands)
 

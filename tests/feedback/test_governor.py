@@ -16,6 +16,8 @@ from include.kreislauf.store.cycles import Cycle, State
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
 POLICY = Governor(cool_down_days=150, max_hops=3)
+ROLLBACK = Edge.MONITORING_TO_MLOPS
+PATIENT = [edge for edge in OPENING if edge is not ROLLBACK]
 INSIDE = [edge for edge in Edge if edge not in OPENING]
 TO_PEOPLE = [edge for edge in INSIDE if edge.received_by is Role.REQUIREMENTS]
 
@@ -56,14 +58,14 @@ def test_the_first_loop_from_monitoring_is_accepted(edge: Edge) -> None:
     assert decide(loop(edge), Situation(cycle=PROPOSED), POLICY).accepted
 
 
-@pytest.mark.parametrize("edge", OPENING)
+@pytest.mark.parametrize("edge", PATIENT)
 def test_one_active_cycle_per_use_case(edge: Edge) -> None:
     answer = decide(loop(edge), Situation(cycle=PROPOSED, active=OTHER_AT_WORK), POLICY)
     assert not answer.accepted
     assert answer.text == "cycle c0001 is at work: one active cycle per use case"
 
 
-@pytest.mark.parametrize("edge", OPENING)
+@pytest.mark.parametrize("edge", PATIENT)
 def test_a_cycle_that_waits_for_a_person_goes_first(edge: Edge) -> None:
     waiting = cycle("c0001", State.WAITING, "hop limit: 3 loops")
     answer = decide(loop(edge), Situation(cycle=PROPOSED, waiting=waiting), POLICY)
@@ -112,7 +114,7 @@ def test_a_loop_inside_an_unknown_cycle_is_refused() -> None:
 
 
 @on_a_busy_machine
-@given(st.sampled_from(Edge), situations, policies)
+@given(st.sampled_from([edge for edge in Edge if edge is not ROLLBACK]), situations, policies)
 def test_law_nothing_is_accepted_beside_another_active_cycle(
     edge: Edge, situation: Situation, policy: Governor
 ) -> None:
@@ -122,7 +124,21 @@ def test_law_nothing_is_accepted_beside_another_active_cycle(
 
 
 @on_a_busy_machine
-@given(st.sampled_from(OPENING), times, situations, policies)
+@given(situations, policies)
+def test_law_a_rollback_waits_for_nothing(situation: Situation, policy: Governor) -> None:
+    over = situation.cycle is not None and situation.cycle.state is not State.PROPOSED
+    assert decide(loop(ROLLBACK), situation, policy).accepted is not over
+
+
+def test_data_science_follows_a_rollback_whose_cycle_is_only_proposed() -> None:
+    after = loop(Edge.MLOPS_TO_DATA_SCIENCE).model_copy(update={"reason": Reason.ROLLED_BACK})
+    assert decide(after, Situation(cycle=PROPOSED), POLICY).accepted
+    assert not decide(after, Situation(cycle=PROPOSED, active=OTHER_AT_WORK), POLICY).accepted
+    assert not decide(loop(Edge.MLOPS_TO_DATA_SCIENCE), Situation(cycle=PROPOSED), POLICY).accepted
+
+
+@on_a_busy_machine
+@given(st.sampled_from(PATIENT), times, situations, policies)
 def test_law_no_cycle_is_opened_within_the_cool_down_or_while_one_waits(
     edge: Edge, as_of: datetime, situation: Situation, policy: Governor
 ) -> None:

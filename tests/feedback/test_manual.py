@@ -50,7 +50,8 @@ def test_a_run_without_a_key_carries_on_around_the_ring(
     scripted: Lap, role: Role, follow: list[Stage]
 ) -> None:
     begin(scripted)
-    sent = scripted.manual(role, reason="a better idea", by="Ada")
+    # mlops by hand would make the live release again: that needs an override
+    sent = scripted.manual(role, reason="a better idea", by="Ada", override=role is Role.MLOPS)
     cycle = scripted.cycles()[-1]
     assert stages(sent) == follow
     assert {message.cycle_id for message in sent} == {cycle.cycle_id} != {FIRST}
@@ -214,7 +215,7 @@ def test_a_cycle_on_which_nothing_moved_is_given_up(scripted: Lap) -> None:
 @pytest.mark.parametrize("role", [Role.REQUIREMENTS, Role.DATA_ENGINEERING, Role.DATA_SCIENCE, Role.MLOPS])
 def test_the_same_run_gets_the_same_order_again(scripted: Lap, role: Role) -> None:
     begin(scripted)
-    incoming = scripted.by_hand(role)
+    incoming = scripted.by_hand(role, override=role is Role.MLOPS, by="Ada")
     assert scripted.receive(incoming) == scripted.receive(incoming)
     assert len(scripted.cycles()) == 2
 

@@ -243,7 +243,7 @@ def test_a_persons_loop_asked_for_again_by_the_same_run_is_the_same(live: Lap) -
 
 
 def test_a_rollback_brings_the_release_before_back_and_asks_for_a_better_one(live: Lap) -> None:
-    live.manual(Role.MLOPS)
+    live.manual(Role.MLOPS, override=True, by="Ada")
     sent = live.manual(Role.MONITORING, loop=Edge.MONITORING_TO_MLOPS, by="Ada", reason="it is worse")
     rolled_back = sent[1]
     assert isinstance(rolled_back, Loop)

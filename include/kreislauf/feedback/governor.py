@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.kreislauf.handovers import Loop, Role
+from include.kreislauf.handovers import Edge, Loop, Reason, Role
 from include.kreislauf.requirements.contract import Governor
 from include.kreislauf.store.cycles import Cycle, State
 
@@ -43,8 +43,10 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
 
     A loop from monitoring asks for a new cycle: there must be no other one at work, none that waits for a person, and
     the cool-down must have passed. A loop inside a cycle, which must not be over, counts as a hop; one that asks a
-    person is always accepted, because it ends with the person.
+    person is always accepted, because it ends with the person. A rollback waits for nothing.
     """
+    if loop.edge is Edge.MONITORING_TO_MLOPS:
+        return _rollback(situation)
     if situation.active:
         return Answer(False, f"cycle {situation.active.cycle_id} is at work: one active cycle per use case")
     if not loop.edge.opens_cycle:
@@ -56,10 +58,19 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     return _cooled_down(loop, situation.last_opened, policy)
 
 
+def _rollback(situation: Situation) -> Answer:
+    if situation.cycle and situation.cycle.state is not State.PROPOSED:
+        return _is(situation.cycle)
+    busy = f", although cycle {situation.active.cycle_id} is at work" if situation.active else ""
+    return Answer(True, f"a rollback waits for nothing{busy}")
+
+
 def _within_cycle(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     if situation.cycle is None:
         return Answer(False, f"there is no cycle {loop.cycle_id}")
-    if situation.cycle.state not in (State.ACTIVE, State.FAILED):
+    # the cycle of a rollback becomes active only after it
+    rolled_back = loop.reason is Reason.ROLLED_BACK and situation.cycle.state is State.PROPOSED
+    if situation.cycle.state not in (State.ACTIVE, State.FAILED) and not rolled_back:
         return _is(situation.cycle)
     if loop.edge.received_by is Role.REQUIREMENTS:
         return Answer(True, "a person decides")

@@ -39,6 +39,9 @@ class Form(Frozen):
     override: bool = Field(
         False, description="Go on although the governor refuses; needs a reason and a name."
     )
+    roll_back: bool = Field(
+        False, description="Point back to the release that was live before, now; waits for nothing."
+    )
 
     @field_validator("loop")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from include.kreislauf.deployment.promotion import BY_HAND
 from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused
 from include.kreislauf.feedback.standing import ROLE_OF
@@ -44,11 +45,45 @@ def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_cloc
              "by": form.by, "override": form.override}  # fmt: skip
     if incoming.role is Role.MONITORING:
         return _check(db, form, facts)
+    if incoming.role is Role.MLOPS and form.roll_back:
+        return rollback_order(db, incoming.origin, facts, now)
     cycle_id = _cycle_of_key(incoming, form)
     inputs = _newest_inputs(db, incoming.role, form.use_case, cycle_id)
+    if incoming.role is Role.MLOPS and not form.override:
+        _require_another(db, form.use_case, inputs[Stage.EVALUATION], incoming)
     cycle = _make_active(db, incoming, form, contract, cycle_id=cycle_id, as_of=as_of, now=now)
     attempt = _attempt(db, cycle, incoming)
     return WorkOrder(cycle_id=cycle.cycle_id, attempt=attempt, inputs=inputs, **facts)
+
+
+def rollback_order(db: Connection, origin: str, facts: dict[str, Any], now: datetime) -> WorkOrder:
+    """The order to take the live release back, whatever else is at work: its cycle becomes active only afterwards.
+
+    Parameters
+    ----------
+    origin: what its cycle is known by.
+    facts: fields of the order.
+
+    Raises
+    ------
+    Refused: nothing is live.
+    """
+    pointer = live.live(db, facts["use_case"])
+    release = live.find_release(db, facts["use_case"], pointer.version) if pointer else None
+    if release is None:
+        raise Refused(
+            "nothing is live yet", where=facts["use_case"], next_step="there is nothing to roll back"
+        )
+    cycle = cycles.open_cycle(
+        db, release.use_case, origin=origin, started_by=BY_HAND, reason=facts["reason"], as_of=facts["as_of"],
+        now=now, parent_cycle_id=release.cycle_id,
+    )  # fmt: skip
+    own = {
+        "cycle_id": cycle.cycle_id,
+        "inputs": {Stage.DEPLOYMENT: str(release.version)},
+        "started_by": BY_HAND,
+    }
+    return WorkOrder(**{**facts, **own})
 
 
 def make_way(db: Connection, cycle: Cycle, now: datetime, *, by: str, reason: str) -> None:
@@ -106,6 +141,19 @@ def _newest_inputs(db: Connection, role: Role, use_case: str, cycle_id: str | No
             f"there is no {stage} to start from", where=use_case, next_step="start with an earlier DAG"
         )
     return {stage: newest.output}
+
+
+def _require_another(db: Connection, use_case: str, candidate: str, incoming: Incoming) -> None:
+    """The candidate must not be the one that is live: its release again would be the same under another number."""
+    pointer = live.live(db, use_case)
+    made = (
+        messages.find_handover_of(db, use_case, Stage.DEPLOYMENT, str(pointer.version)) if pointer else None
+    )
+    if pointer and made and made.run_id != incoming.run_id and made.inputs.get(Stage.EVALUATION) == candidate:
+        raise Refused(
+            f"the newest candidate is what is live: release {pointer.version} was made of {candidate}", where=use_case,
+            next_step="trigger data_science for another candidate, or mlops again with override, your name and a reason",
+        )  # fmt: skip
 
 
 def _make_active(

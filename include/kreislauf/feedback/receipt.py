@@ -20,14 +20,17 @@ from include.kreislauf.handovers import (
     MACHINE,
     OPENING,
     TAKES,
+    Edge,
     Handover,
     Loop,
     Message,
+    Reason,
     Role,
+    Stage,
     WorkOrder,
 )
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.store import contracts, cycles, messages
+from include.kreislauf.store import contracts, cycles, live, messages
 from include.kreislauf.store.cycles import Cycle, State
 from include.kreislauf.store.database import Store
 
@@ -124,11 +127,21 @@ def _from_loop(db: Connection, incoming: Incoming, message: Loop, now: datetime)
         _decide(db, incoming, loop, contract, now)
     elif row.state == "refused" or row.received_run != incoming.run_id:
         raise Refused(f"loop {loop.id} is {row.state} already: {row.decision}", where=incoming.origin)
-    else:
+    elif not _is_rollback(loop):
         _require_active(db, cycles.get_cycle(db, loop.use_case, loop.cycle_id), incoming, now)
-    order = _order(loop, incoming, started_by=f"loop/{loop.edge}", inputs={})
+    order = _order(loop, incoming, started_by=f"loop/{loop.edge}", inputs=_taken_back(db, loop))
     changes = {"contract_hash": contract.hash, "step": loop.step, "reason": loop.text, "by": loop.by}
     return order.model_copy(update=changes)
+
+
+def _is_rollback(loop: Loop) -> bool:
+    return loop.edge is Edge.MONITORING_TO_MLOPS
+
+
+def _taken_back(db: Connection, loop: Loop) -> dict[str, str]:
+    """The release that a rollback takes back: what is live, so that two who ask for the same go back once."""
+    pointer = live.live(db, loop.use_case) if _is_rollback(loop) else None
+    return {Stage.DEPLOYMENT: str(pointer.version)} if pointer else {}
 
 
 def _contract(db: Connection, loop: Loop) -> Contract:
@@ -154,13 +167,14 @@ def _decide(db: Connection, incoming: Incoming, loop: Loop, contract: Contract, 
         if loop.override:
             make_way(db, cycle, now, by=loop.by, reason=loop.text)
     answer = decide(loop, _situation(db, loop, cycle), contract.governor)
-    if answer.accepted and cycle and not cycles.set_state(db, cycle, State.ACTIVE, now):
+    active = answer.accepted and cycle and cycles.set_state(db, cycle, State.ACTIVE, now)
+    if answer.accepted and cycle and not active and not _is_rollback(loop):
         answer = Answer(False, "another cycle became active at the same moment")
     override = {"override_by": loop.by, "override_reason": loop.text} if loop.override else {}
     state = "accepted" if answer.accepted else "refused"
     messages.decide_loop(db, loop.id, state, answer.text, incoming.run_id, **override)
     if not answer.accepted:
-        _end_refused(db, cycle, answer, now)
+        _end_refused(db, cycle, loop, answer, now)
         raise Refused(f"the governor refused {loop.edge}: {answer.text}", where=incoming.origin)
 
 
@@ -181,9 +195,13 @@ def _situation(db: Connection, loop: Loop, cycle: Cycle | None) -> Situation:
     )
 
 
-def _end_refused(db: Connection, cycle: Cycle | None, answer: Answer, now: datetime) -> None:
-    """A refused loop ends the cycle it asked for; one inside a cycle at work leaves the decision to a person."""
-    after = {State.PROPOSED: State.REFUSED, State.ACTIVE: State.WAITING}
+def _end_refused(db: Connection, cycle: Cycle | None, loop: Loop, answer: Answer, now: datetime) -> None:
+    """A refused loop ends the cycle it asked for; one inside a cycle at work leaves the decision to a person.
+
+    The cycle of a rollback has done its work when what it asks for then is refused.
+    """
+    done = State.CLOSED if loop.reason is Reason.ROLLED_BACK else State.REFUSED
+    after = {State.PROPOSED: done, State.ACTIVE: State.WAITING}
     if cycle and cycle.state in after:
         cycles.set_state(db, cycle, after[cycle.state], now, answer.text)
 
