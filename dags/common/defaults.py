@@ -27,7 +27,7 @@ DAG_DEFAULTS: dict[str, Any] = {
 }
 
 
-def manual_form(*, with_loop: bool = False) -> dict[str, Param]:
+def manual_form(*, with_loop: bool = False, with_rollback: bool = False) -> dict[str, Param]:
     """The fields a person fills in when triggering a DAG by hand. Runs started by an asset ignore them."""
     names = [path.parent.name for path in contract_files(get_settings().use_cases)]
     form = {
@@ -58,5 +58,10 @@ def manual_form(*, with_loop: bool = False) -> dict[str, Param]:
         form["loop"] = Param(
             None, type=["string", "null"], enum=[*edges, None], title="Raise a loop",
             description="Send the work back now, whatever the verdict says; empty: only check.",
+        )  # fmt: skip
+    if with_rollback:
+        form["roll_back"] = Param(
+            False, type="boolean", title="Roll back",
+            description="Point back to the release that was live before, at once, whatever else is at work.",
         )  # fmt: skip
     return form

@@ -69,10 +69,10 @@ def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
 
 
 def filled_in(context: Any) -> dict[str, Any]:
-    """What stands in the form of a manual run; who left no name is known by their log-in."""
+    """What stands in the form of a manual run; the log-in stays with the name that was left, if any."""
     values = dict(context["params"])
-    user = context["dag_run"].triggering_user_name
-    return {**values, "by": values.get("by") or user}
+    by, user = values.get("by"), context["dag_run"].triggering_user_name
+    return {**values, "by": f"{by} ({user})" if by and user and by != user else by or user}
 
 
 def started_by_clock(context: Any) -> bool:
