@@ -15,15 +15,17 @@ RUN python3 -m venv /opt/venv \
     --require-hashes -r /opt/requirements.txt \
  && pip check
 # Both images make this folder with one owner: the one that is started first decides how the volume looks.
+# The spool is the service's own: what it acknowledged while the store was away.
 RUN install -d -o 50000 -g 0 -m 0775 /var/lib/kreislauf \
+ && install -d -o 10001 -g 0 -m 0700 /var/spool/kreislauf \
  && useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kreislauf
 WORKDIR /opt/kreislauf
 COPY include ./include
 RUN chmod -R u=rwX,go=rX . && python -m compileall -q .
-# In a container 0.0.0.0 is the container's own network: who reaches it is decided where its port is published.
+# 0.0.0.0 is the container's own network; the service starts on it only when there is an API key, and asks for one.
 ENV HOME=/tmp \
     KREISLAUF_HOME=/var/lib/kreislauf \
-    KREISLAUF_SERVICE_ALLOW_REMOTE=1 \
+    KREISLAUF_SPOOL=/var/spool/kreislauf \
     PYTHONPATH=/opt/kreislauf \
     PYTHONUNBUFFERED=1
 USER 10001:10001
@@ -49,9 +51,10 @@ RUN python3 -m venv /opt/venv \
  && PIP_USER=0 pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary=:all: \
     --require-hashes -r /opt/requirements.txt \
  && pip check
-# auth holds the passwords of the UI's users.
+# auth holds the passwords of the UI's users, metrics the key with which Prometheus reads the prediction service.
 RUN install -d -o 50000 -g 0 -m 0775 /var/lib/kreislauf /opt/airflow/logs \
- && install -d -o 50000 -g 0 -m 0770 /opt/airflow/auth
+ && install -d -o 50000 -g 0 -m 0770 /opt/airflow/auth \
+ && install -d -o 50000 -g 0 -m 0755 /opt/airflow/metrics
 WORKDIR /opt/kreislauf
 COPY .airflowignore ./
 COPY dags ./dags

@@ -53,6 +53,7 @@ VALUES = {
     "allowed_hosts": "api.github.com,http://127.0.0.1:8123", "mirrors": '{"https://a": "https://b"}', "request_deadline": "60.0",
     "training_jobs": "3", "map_training": "True", "dask_scheduler": "tcp://scheduler:8786", "tracking_url": "http://mlflow:5000",
     "signing_key": "/run/secrets/release.key", "trusted_keys": "/etc/kreislauf/trusted",
+    "keys_required": "True", "delivery_interval": "30.0", "spool": "/var/spool/kreislauf",
 }  # fmt: skip
 
 

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     delivery_interval: float = Field(
         15, gt=0, le=3600, description="Seconds between two looks at a release that is tried on live traffic."
     )
+    spool: str = Field(
+        "",
+        description="Folder where the prediction service keeps what it acknowledged while the store is away; "
+        "default: under home. On a disk that outlives the process.",
+    )
     spool_megabytes: int = Field(
         64, ge=1, le=100_000, description="The most that one process of the prediction service keeps in its spool."
     )
@@ -118,6 +123,11 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Folder of the keys that the installation made for itself."""
         return self.home / "keys"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Folder of the prediction service's spool."""
+        return Path(self.spool) if self.spool else self.home / "spool"
 
     @property
     def spool_bytes(self) -> int:

@@ -26,6 +26,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sqlalchemy import Row, select
 
+from include.kreislauf.inference.compiling import compile_model
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.service.app import create_app
 from include.kreislauf.settings import Settings
@@ -50,14 +51,14 @@ def truth(version: int, features: dict[str, Any]) -> float:
 
 
 @lru_cache
-def fitted(version: int) -> Pipeline:
+def fitted(version: int, handle_unknown: str = "ignore") -> Pipeline:
     """A pipeline that has learnt :func:`truth`."""
     grid = [(stars, share, kind) for stars in range(10) for share in (0.0, 0.5) for kind in KINDS]
     frame = pd.DataFrame(grid, columns=["stars", "share", "kind"]).astype({"stars": float})
     encode = ColumnTransformer(
         [
             ("numbers", "passthrough", ["stars", "share"]),
-            ("kind", OneHotEncoder(handle_unknown="ignore"), ["kind"]),
+            ("kind", OneHotEncoder(handle_unknown=handle_unknown), ["kind"]),
         ]
     )
     target = [truth(version, row) for row in frame.to_dict("records")]  # type: ignore[arg-type]
@@ -82,15 +83,17 @@ def contract_for(use_case: str) -> Contract:
     })  # fmt: skip
 
 
-def files_of(version: int, snapshot: dict[str, dict[str, Any]], golden_shift: float) -> dict[str, bytes]:
+def files_of(
+    model: Pipeline, snapshot: dict[str, dict[str, Any]], golden_shift: float, compiled: bool
+) -> dict[str, bytes]:
     """The files of a release but its manifest."""
-    model = fitted(version)
     rows = list(SNAPSHOT_ROWS.values())
     outputs = (model.predict(pd.DataFrame(rows)) + golden_shift).tolist()
     return {
         MODEL: dump_model(model),
         SNAPSHOT: json.dumps(snapshot).encode(),
         GOLDEN: json.dumps({"rows": rows, "outputs": outputs}).encode(),
+        **(compile_model(model, ["stars", "share"], {"kind": KINDS}).files() if compiled else {}),
     }
 
 
@@ -104,6 +107,7 @@ class World:
     def release(
         self, version: int, use_case: str = "radar", *, golden_shift: float = 0.0,
         snapshot: dict[str, dict[str, Any]] = SNAPSHOT_ROWS, manifest: dict[str, Any] | None = None,
+        compiled: bool = True, handle_unknown: str = "ignore",
     ) -> Path:  # fmt: skip
         """Write a release to the disk and to the store.
 
@@ -111,6 +115,8 @@ class World:
         ----------
         golden_shift: how far the golden outputs are off.
         manifest: parts of the manifest to replace.
+        compiled: whether it carries its model compiled, too.
+        handle_unknown: of its one-hot encoder.
         """
         cycle_id = f"c{version:04}-2016-01"
         complete = {
@@ -121,7 +127,10 @@ class World:
         }  # fmt: skip
         name = f"releases/{use_case}/{version}"
         path = self.folder / "artefacts" / name
-        files, key = files_of(version, snapshot, golden_shift), SigningKey.of(Settings(home=self.folder))
+        files, key = (
+            files_of(fitted(version, handle_unknown), snapshot, golden_shift, compiled),
+            SigningKey.of(Settings(home=self.folder)),
+        )
         complete, digest = write_release(path, complete, files, key)
         row = live.ReleaseRow(
             use_case, version, cycle_id, 1, name, digest, complete, AS_OF, datetime.now(UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -161,3 +162,52 @@ def test_neither_airflow_nor_mlflow_is_imported() -> None:
         [sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=60, check=False
     )
     assert found.returncode == 0, found.stderr
+
+
+def test_several_workers_answer_as_one(world: World) -> None:
+    """All are known with what they hold, count together, follow a swap, and one that dies is replaced."""
+    for version in (1, 2):
+        world.release(version)
+    world.promote(1)
+    port = free_port()
+    started = subprocess.Popen(
+        [*COMMAND, "--port", str(port), "--workers", "2"], cwd=world.folder, text=True, stderr=subprocess.PIPE,
+        env=environment(KREISLAUF_STORE_URL=world.store.url, KREISLAUF_HOME=str(world.folder)),
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+
+    def ask() -> int:
+        with httpx.Client(base_url=url, timeout=10) as client:  # a new connection may meet another worker
+            found: int = client.post("/v1/radar/predictions", json=BODY).json()["release"]
+        return found
+
+    def holding(version: int, besides: int = 0) -> list[int]:
+        """Process ids of the workers, when there are two that hold a version and none is the one that died."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                found = httpx.get(f"{url}/v1/workers", timeout=10).json()["workers"]
+            except httpx.TransportError:
+                found = []
+            alive = [one["pid"] for one in found if one["serving"].get("radar") == {"champion": version}]
+            if len(alive) >= 2 and besides not in alive:
+                return alive
+            time.sleep(0.1)
+        raise AssertionError(f"{found} after 60 s")
+
+    try:
+        first = holding(1)
+        assert len(set(first)) == 2
+        assert {ask() for _ in range(20)} == {1}
+        world.promote(2)
+        holding(2)
+        assert {ask() for _ in range(20)} == {2}
+        counted = httpx.get(f"{url}/metrics", timeout=10).text
+        assert 'kreislauf_predictions_total{arm="champion",use_case="radar"} 80.0' in counted
+        os.kill(first[0], signal.SIGKILL)
+        holding(2, besides=first[0])
+        assert {ask() for _ in range(20)} == {2}
+        assert len(world.rows()) == 120
+    finally:
+        started.terminate()
+        started.communicate(timeout=60)

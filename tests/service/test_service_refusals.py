@@ -184,3 +184,16 @@ def test_the_open_api_document_knows_every_answer(refused: Running) -> None:
     assert "HTTPValidationError" not in document["components"]["schemas"]
     moment = document["components"]["schemas"]["Outcome"]["properties"]["observed_at"]
     assert (moment["type"], moment["format"]) == ("string", "date-time")
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_category_that_the_encoder_refuses_is_the_clients_fault(
+    compiled: bool, world: World, start: Start
+) -> None:
+    world.release(1, handle_unknown="error", compiled=compiled)
+    world.promote(1)
+    service = start(world)
+    assert service.predict({"features": ROW}).status_code == 200
+    found = fault(service.predict({"features": {**ROW, "kind": "game"}}))
+    assert found["reason"].startswith("the release cannot use these features")
+    assert len(world.rows()) == 1

@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
         return served_release(served)
 
     follower = Follower(store, load, metrics, counts, settings.now)
-    journal = Journal(store, settings.home / "spool", metrics)
+    journal = Journal(store, settings.spool_folder, metrics)
     predicting = Predicting(settings, follower, journal, metrics, counts)
 
     @asynccontextmanager

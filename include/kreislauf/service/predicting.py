@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
+from include.kreislauf.errors import PreparationError
 from include.kreislauf.service.arms import Counts, Trial
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.journal import Journal
@@ -229,7 +230,7 @@ def _found(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
                 given.append(row.features)
         elif row.entity is None:
             raise _refusal(release, rows)
-    computed = iter(release.predict(given) if given else ())
+    computed = iter(_values(release, given))
     found = [_of_row(release, row, computed) for row in rows]
     if wrong := [
         i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)
@@ -237,6 +238,16 @@ def _found(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
         reason = "the prediction for these features is not a finite number"
         raise invalid([Fault(field=f"rows.{index}.features", reason=reason) for index in wrong])
     return found
+
+
+def _values(release: ServedRelease, given: list[Mapping[str, Any]]) -> list[float]:
+    try:
+        return release.predict(given) if given else []
+    except (PreparationError, ValueError) as error:
+        # an encoder that takes only what it has seen, of its own or scikit-learn's
+        raise invalid(
+            [Fault(field="rows", reason=f"the release cannot use these features: {error}"[:500])]
+        ) from error
 
 
 def _of_row(
