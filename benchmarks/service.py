@@ -18,13 +18,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import service_model, service_peers
+from benchmarks import service_model, service_peers, service_releases
 from benchmarks.service_load import CONNECTIONS, Load, load, need_wrk, write_bodies
 from benchmarks.service_servers import ROOT, Running, running
 from benchmarks.service_swap import swap
@@ -42,22 +43,34 @@ TARGETS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
 class Size:
     """How much is measured.
 
     Parameters
     ----------
-    seconds: of load for each server, size of a request and round.
+    seconds: of load for each server, size of a request and round, after so many to ``warm`` up.
+    starts: cold ones.
+    swaps: of them so many ``bad``, under so many ``requests`` or more, after ``steady`` seconds without any.
+    racers: processes that promote and roll back in so many ``races``.
     """
 
-    def __init__(self, *, quick: bool) -> None:
-        self.rounds, self.seconds, self.warm = (1, 2.0, 0.5) if quick else (3, 5.0, 1.5)
-        self.starts, self.swaps, self.bad, self.requests = (
-            (2, 10, 3, 10_000) if quick else (5, 50, 10, 100_000)
-        )
-        self.steady, self.tampered, self.kills, self.races = (
-            (3.0, 60, 5, 3) if quick else (12.0, 1000, 200, 100)
-        )
+    rounds: int
+    seconds: int
+    warm: int
+    starts: int
+    swaps: int
+    bad: int
+    requests: int
+    steady: float
+    tampered: int
+    kills: int
+    racers: int
+    races: int
+
+
+QUICK = Size(1, 2, 1, 2, 10, 3, 10_000, 3.0, 60, 5, 10, 10)
+WHOLE = Size(3, 5, 2, 5, 50, 10, 100_000, 12.0, 1000, 200, 100, 100)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     need_wrk()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    size, found = Size(quick=options.quick), {}
+    size, found = QUICK if options.quick else WHOLE, {}
     for name in options.only or PARTS:
         since = time.perf_counter()
         found |= PARTS[name](size)
@@ -186,7 +199,20 @@ def swaps(size: Size) -> dict[str, Any]:
     return {"swap": swap(FOLDER / "home-swap", FOLDER / "logs", swaps=size.swaps, bad=size.bad, requests=size.requests, steady=size.steady)}  # fmt: skip
 
 
-PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {"peers": against_peers, "start": start, "swap": swaps}
+def attacked(size: Size) -> dict[str, Any]:
+    """Tampered releases."""
+    found = service_releases.tampered(size.tampered, FOLDER / "tampered")
+    return {"tampered_refused": found["refused"], "tampered": found}
+
+
+def raced(size: Size) -> dict[str, Any]:
+    """Promotions and rollbacks at once."""
+    return {"race": service_releases.race(size.racers, size.races, FOLDER / "race")}
+
+
+PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {
+    "peers": against_peers, "start": start, "swap": swaps, "tampered": attacked, "race": raced,
+}  # fmt: skip
 
 
 def machine() -> dict[str, Any]:

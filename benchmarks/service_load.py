@@ -47,7 +47,7 @@ def write_bodies(server: Running, rows: Rows, size: int, folder: Path) -> Path:
     return path
 
 
-def load(server: Running, bodies: Path, seconds: float, connections: int = CONNECTIONS) -> Load:
+def load(server: Running, bodies: Path, seconds: int, connections: int = CONNECTIONS) -> Load:
     """Ask a server for some seconds.
 
     Raises
@@ -56,7 +56,7 @@ def load(server: Running, bodies: Path, seconds: float, connections: int = CONNE
     """
     headers = [f"{name}: {value}" for name, value in server.server.headers.items()]
     command = [
-        "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "60s", "-s", str(SCRIPT),
+        "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(SCRIPT),
         f"http://127.0.0.1:{server.port}", "--", str(bodies), server.server.path, *headers,
     ]  # fmt: skip
     before = server.cpu()
