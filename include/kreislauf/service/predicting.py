@@ -29,7 +29,7 @@ from include.kreislauf.service.served_release import (
     is_text,
 )
 from include.kreislauf.settings import Settings
-from include.kreislauf.store.log_records import LoggedPrediction, LoggedShadow, new_id, stamp
+from include.kreislauf.store.log_records import LoggedPrediction, LoggedShadow, new_ids, stamp
 from include.kreislauf.store.rollouts import Arm
 
 MAX_SHOWN = 20
@@ -102,7 +102,9 @@ class Predicting:
         when = self._when(as_of, now)
         arm = trial.arm_of(key) if trial else Arm.CHAMPION
         release, found, arm = await self._predict(champion, trial, arm, rows)
-        logged = _logged(release, rows, found, arm, (stamp(period or when), stamp(when), stamp(now)))
+        at = stamp(now)
+        as_of_at = at if when is now else stamp(when)
+        logged = _logged(release, rows, found, arm, (stamp(period) if period else as_of_at, as_of_at, at))
         await self._journal.write_predictions(logged)
         self._count(use_case, arm, found)
         if trial and arm is not Arm.CHAMPION:
@@ -265,13 +267,13 @@ def _logged(
     release: ServedRelease, rows: Sequence[AskedRow], found: Found, arm: Arm, times: tuple[Any, Any, Any]
 ) -> list[LoggedPrediction]:
     use_case, version = release.about.use_case, release.version
-    logged = []
-    for row, (entity, known, value) in zip(rows, found, strict=True):
+    logged, ids = [], new_ids(len(rows))
+    for key, row, (entity, known, value) in zip(ids, rows, found, strict=True):
         low, high = release.interval(value)
         features = None if row.features is None else _encode(row.features).decode()
         logged.append(
             LoggedPrediction(
-                new_id(), use_case, version, entity, known, value, *times, low, high, features, arm.value
+                key, use_case, version, entity, known, value, *times, low, high, features, arm.value
             )
         )
     return logged

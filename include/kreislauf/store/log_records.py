@@ -84,6 +84,18 @@ def moment_of(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def new_ids(number: int) -> list[str]:
+    """As many ids as :func:`new_id` would give one after the other, at half the cost."""
+    if number == 1:
+        return [new_id()]
+    begin = new_id()[:19]
+    random = os.urandom(8 * number)
+    tails = (
+        int.from_bytes(random[at : at + 8], "big") & _RANDOM_BITS | _VARIANT for at in range(0, 8 * number, 8)
+    )
+    return [f"{begin}{tail[:4]}-{tail[4:]}" for tail in sorted(f"{one:016x}" for one in tails)]
+
+
 def new_id() -> str:
     """A UUID of version 7 (RFC 9562, method 3: the 12 bits after the version continue the time to 0.24 us).
 
