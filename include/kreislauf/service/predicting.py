@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain, islice
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
-from include.kreislauf.errors import PreparationError
 from include.kreislauf.service.arms import Counts, Trial
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.journal import Journal
 from include.kreislauf.service.limits import refuse_future
 from include.kreislauf.service.metrics import Metrics
-from include.kreislauf.service.problems import MAX_FAULTS, RefusedError, invalid, unavailable
+from include.kreislauf.service.problems import RefusedError, invalid, unavailable
+from include.kreislauf.service.rows import AskedRow, Found, predict_rows
 from include.kreislauf.service.schemas import Fault
-from include.kreislauf.service.served_release import (
-    MAX_MAGNITUDE,
-    MAX_TEXT,
-    ServedRelease,
-    is_text,
-)
+from include.kreislauf.service.served_release import ServedRelease
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.log_records import LoggedPrediction, LoggedShadow, new_ids, stamp
 from include.kreislauf.store.rollouts import Arm
 
-MAX_SHOWN = 20
 QUICK_ROWS = 64
 """So many rows are computed on the event loop; more would keep other requests waiting."""
 MAX_SHADOWS = 64
@@ -40,16 +32,6 @@ MAX_SHADOWS = 64
 
 log = logging.getLogger("kreislauf.service")
 _encode = msgspec.json.Encoder().encode
-
-
-class AskedRow(Protocol):
-    """One row as a client sent it."""
-
-    @property
-    def entity(self) -> str | None: ...  # noqa: D102
-
-    @property
-    def features(self) -> Mapping[str, Any] | None: ...  # noqa: D102
 
 
 class Answered(msgspec.Struct):
@@ -69,10 +51,6 @@ class Answer(msgspec.Struct):
     use_case: str
     release: int
     predictions: list[Answered]
-
-
-Found = list[tuple[str | None, bool, float | None]]
-"""Per row: entity, whether it is known, and the prediction."""
 
 
 class Predicting:
@@ -194,7 +172,7 @@ class Predicting:
         assert trial.release is not None  # noqa: S101 - is_shadow
         started, use_case = perf_counter(), trial.rollout.use_case
         try:
-            found = await run_in_threadpool(_found, trial.release, rows)
+            found = await run_in_threadpool(predict_rows, trial.release, rows)
             seconds, at = perf_counter() - started, stamp(self._settings.now())
             shadows = [
                 LoggedShadow(one, trial.release.version, use_case, value, at)
@@ -212,55 +190,8 @@ class Predicting:
 
 async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
     if release.is_quick and len(rows) <= QUICK_ROWS:
-        return _found(release, rows)
-    return await run_in_threadpool(_found, release, rows)
-
-
-def _found(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
-    """Predict all rows, those with features of their own in one call of the model.
-
-    Raises
-    ------
-    RefusedError: a row has neither entity nor features, or its features are not those of the release.
-    """
-    values, given = release.values, []
-    for row in rows:
-        if row.features is not None:
-            if not release.accepts(row.features):
-                raise _refusal(release, rows)
-            if row.entity is None or row.entity in values:
-                given.append(row.features)
-        elif row.entity is None:
-            raise _refusal(release, rows)
-    computed = iter(_values(release, given))
-    found = [_of_row(release, row, computed) for row in rows]
-    if wrong := [
-        i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)
-    ]:
-        reason = "the prediction for these features is not a finite number"
-        raise invalid([Fault(field=f"rows.{index}.features", reason=reason) for index in wrong])
-    return found
-
-
-def _values(release: ServedRelease, given: list[Mapping[str, Any]]) -> list[float]:
-    try:
-        return release.predict(given) if given else []
-    except (PreparationError, ValueError) as error:
-        # an encoder that takes only what it has seen, of its own or scikit-learn's
-        raise invalid(
-            [Fault(field="rows", reason=f"the release cannot use these features: {error}"[:500])]
-        ) from error
-
-
-def _of_row(
-    release: ServedRelease, row: AskedRow, computed: Iterator[float]
-) -> tuple[str | None, bool, float | None]:
-    entity, features = row.entity, row.features
-    if entity is None:
-        return None, release.knows(features or {}), next(computed)
-    if entity not in release.values:
-        return entity, False, None
-    return entity, True, release.values[entity] if features is None else next(computed)
+        return predict_rows(release, rows)
+    return await run_in_threadpool(predict_rows, release, rows)
 
 
 def _logged(
@@ -269,7 +200,7 @@ def _logged(
     use_case, version = release.about.use_case, release.version
     logged, ids = [], new_ids(len(rows))
     for key, row, (entity, known, value) in zip(ids, rows, found, strict=True):
-        low, high = release.interval(value)
+        low, high = (None, None) if value is None else release.served.interval(value)
         features = None if row.features is None else _encode(row.features).decode()
         logged.append(
             LoggedPrediction(
@@ -277,48 +208,3 @@ def _logged(
             )
         )
     return logged
-
-
-def _refusal(release: ServedRelease, rows: Sequence[AskedRow]) -> RefusedError:
-    faults = chain.from_iterable(_faults(release, index, row) for index, row in enumerate(rows))
-    return invalid(list(islice(faults, MAX_FAULTS)))
-
-
-def _faults(release: ServedRelease, index: int, row: AskedRow) -> Iterator[Fault]:
-    if row.features is None:
-        if row.entity is None:
-            yield Fault(
-                field=f"rows.{index}", reason="has neither entity nor features", allowed="entity, features"
-            )
-        return
-    expected = [*release.numeric, *release.categorical]
-    yield from _wrong_names(f"rows.{index}.features", row.features, expected)
-    for name in expected:
-        if name in row.features and (fault := _wrong_value(release, name, row.features[name])):
-            yield fault.model_copy(update={"field": f"rows.{index}.features.{name}"})
-
-
-def _wrong_names(where: str, features: Mapping[str, Any], expected: Sequence[str]) -> Iterator[Fault]:
-    allowed = f"exactly these features: {', '.join(expected)}"
-    for name in expected:
-        if name not in features:
-            yield Fault(field=f"{where}.{name}", reason="is missing", allowed=allowed)
-    for name in sorted(set(features) - set(expected)):
-        yield Fault(
-            field=f"{where}.{name[:MAX_TEXT]}", reason="is not a feature of this release", allowed=allowed
-        )
-
-
-def _wrong_value(release: ServedRelease, name: str, value: Any) -> Fault | None:
-    if name in release.numeric:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and abs(value) <= MAX_MAGNITUDE:
-            return None
-        allowed = f"finite numbers between {-MAX_MAGNITUDE:g} and {MAX_MAGNITUDE:g}"
-        return Fault(field=name, reason="is not a number that can be used", allowed=allowed)
-    seen = release.categorical[name]
-    if isinstance(value, str) and (value in seen or is_text(value)):
-        return None
-    shown = ", ".join(sorted(seen)[:MAX_SHOWN])
-    allowed = f"a text of 1 to {MAX_TEXT} printable characters; seen in training: {shown}"
-    return Fault(field=name, reason="is not a text that can be used", allowed=allowed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,6 @@ class ServedRelease:
     ----------
     values: entity of the snapshot -> its prediction.
     ranking: the same, highest first.
-    half_width: of the prediction interval; ``None``: the release has none.
     """
 
     served: Served = field(repr=False)
@@ -34,7 +32,6 @@ class ServedRelease:
     categorical: Mapping[str, frozenset[str]]
     values: Mapping[str, float] = field(repr=False)
     ranking: tuple[RankedEntity, ...] = field(repr=False)
-    half_width: float | None
 
     @property
     def version(self) -> int:
@@ -72,12 +69,6 @@ class ServedRelease:
         found: list[float] = self.served.predict(rows).tolist()
         return found
 
-    def interval(self, value: float | None) -> tuple[float | None, float | None]:
-        """Lower and upper end of the interval around a prediction."""
-        if value is None or self.half_width is None:
-            return None, None
-        return value - self.half_width, value + self.half_width
-
 
 def is_text(value: str) -> bool:
     """Whether a categorical value can be taken: short and printable."""
@@ -99,7 +90,6 @@ def served_release(served: Served) -> ServedRelease:
         raise ReleaseError(f"predicts {found[wrong]} for {names[wrong]!r}", allowed="finite numbers")
     values = dict(zip(names, found.tolist(), strict=True))
     ranked = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-    half_width = release.manifest.get("interval", {}).get("half_width")
     return ServedRelease(
         served=served,
         about=about_release(release.manifest),
@@ -107,7 +97,6 @@ def served_release(served: Served) -> ServedRelease:
         categorical={name: frozenset(seen) for name, seen in release.categorical.items()},
         values=values,
         ranking=tuple(RankedEntity(entity=name, value=value) for name, value in ranked),
-        half_width=float(half_width) if half_width is not None and math.isfinite(half_width) else None,
     )
 
 
