@@ -69,8 +69,7 @@ def _verify(options: argparse.Namespace) -> int:
             f"there is no release {version or 'that is live'}", where=options.use_case,
             next_step=f"python -m include.kreislauf release list {options.use_case}",
         )  # fmt: skip
-    told = verify_release(row, get_settings())
-    print(getattr(told, "text", None) or f"{options.use_case} release {version}: verified")
+    print(verify_release(row, get_settings()).text)
     return 0
 
 

@@ -101,7 +101,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRing]:
     env = {
         "KREISLAUF_HOME": str(home), "KREISLAUF_DATA": str(home / "data"), "KREISLAUF_CLOCK": "given",
         "KREISLAUF_USE_CASES": str(home / "use_cases"), "OMP_NUM_THREADS": "1",
-        "KREISLAUF_MAP_TRAINING": "true",
+        "KREISLAUF_MAP_TRAINING": "true", "KREISLAUF_DELIVERY_INTERVAL": "1",
     }  # fmt: skip
     store = Store(f"sqlite:///{home / 'kreislauf.db'}")
     store.upgrade()
