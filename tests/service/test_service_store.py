@@ -39,13 +39,12 @@ def test_a_short_lock_is_waited_for(service: Running, world: World) -> None:
     assert len(world.rows()) == 1
 
 
-def test_a_long_lock_is_503_and_nothing_is_stored(
+def test_a_long_lock_is_acknowledged_from_the_spool_and_stored_when_it_ends(
     world: World, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.3)
     world.sign()
     world.release(1)
-    world.release(2)
     world.promote(1)
     service = start(world)
     with locked(world):
@@ -60,8 +59,32 @@ def test_a_long_lock_is_503_and_nothing_is_stored(
             assert service.client.get(path).status_code == 200
         for caller in callers:
             caller.join()
+        ids = [one["prediction_id"] for answer in answers for one in answer.json()["predictions"]]
+        sent = [{"prediction_id": one, "value": 1.5, "observed_at": "2016-04-01T00:00:00Z"} for one in ids]
+        accepted = service.client.post("/v1/radar/outcomes", json={"outcomes": sent})
+        assert world.rows() == []
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert accepted.status_code == 202
+    assert {one["result"] for one in accepted.json()["results"]} == {"accepted"}
+    service.wait(lambda found: "kreislauf_spool_waiting 0.0" in found.text, "/metrics")
+    assert (
+        {row.id for row in world.rows()} == {row.prediction_id for row in world.rows("outcomes")} == set(ids)
+    )
+
+
+def test_where_nothing_can_be_written_it_is_503_and_nothing_is_stored(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.3)
+    (world.folder / "spool").write_text("a file where the folder of the spool should be")
+    world.release(1)
+    world.promote(1)
+    service = start(world)
+    with locked(world):
+        answers = [service.predict({"entity": "python"}) for _ in range(2)]
     for answer in answers:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "spool cannot be written" in answer.json()["error"]
     assert world.rows() == []
     assert service.predict({"entity": "python"}).status_code == 200
 
