@@ -29,7 +29,8 @@ from benchmarks import service_model, service_peers, service_releases
 from benchmarks.service_load import CONNECTIONS, Load, load, need_wrk, write_bodies
 from benchmarks.service_servers import ROOT, Running, running
 from benchmarks.service_swap import swap
-from benchmarks.service_world import World
+from benchmarks.service_world import USE_CASE, World
+from tests.support.kills import kill_under_load
 
 FOLDER, RESULT = ROOT / "var" / "bench" / "service", ROOT / "benchmarks" / "results" / "service.json"
 OURS, NOOP, BATCH = "kreislauf", "noop", 100
@@ -39,7 +40,7 @@ TARGETS = {
     "c16_vs_compiled": {"bentoml": ">= 1.3", "litserve": ">= 1.3"}, "p99_over_p50": "<= 3", "cpu_vs_noop": "<= 4.5",
     "swap": {"requests": ">= 100000", "failed": "0", "mismatched": "0", "bad_served": "0", "p99_ratio": "<= 1.5"},
     "ready_seconds": "<= 2", "mib_per_worker": "<= 250", "tampered_refused": "1000 of 1000",
-    "kills": "200, nothing lost", "race": "one champion, linear history",
+    "kills": {"kills": "200", "lost": "0"}, "race": "one champion, linear history",
 }  # fmt: skip
 
 
@@ -113,7 +114,10 @@ def against_peers(size: Size) -> dict[str, Any]:
             with running(server, FOLDER / "logs") as found:
                 rounds[server.name].append(Measured(found, size))
             print(f"round {number + 1}: {server.name}: {rounds[server.name][-1]}", flush=True)
-    return _compared({name: Medians(found) for name, found in rounds.items()})
+    answered = sum(one.single.requests + BATCH * one.batch.requests for one in rounds[OURS])
+    if (logged := world.logged()) < answered:
+        raise RuntimeError(f"{answered:,} rows were answered, and only {logged:,} are in the prediction log")
+    return {"answered": answered, **_compared({name: Medians(found) for name, found in rounds.items()})}
 
 
 class Measured:
@@ -210,8 +214,23 @@ def raced(size: Size) -> dict[str, Any]:
     return {"race": service_releases.race(size.racers, size.races, FOLDER / "race")}
 
 
+def killed(size: Size) -> dict[str, Any]:
+    """The service is killed under load; all that it acknowledged must be in the log."""
+    world = World.new(FOLDER / "home-kills")
+    world.promote(world.release(service_model.version(0)).version)
+    rows = [{"features": row} for row in service_model.asked()[:3]]
+    found = kill_under_load(
+        world.store, world.settings.home, USE_CASE, rows, kills=size.kills, headers=world.headers
+    )
+    return {"kills": {
+        "kills": found.kills, "while_spooling": found.spooled, "predictions": len(found.predictions),
+        "outcomes": len(found.outcomes), "lost": len(found.lost_predictions) + len(found.lost_outcomes),
+    }}  # fmt: skip
+
+
 PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {
     "peers": against_peers, "start": start, "swap": swaps, "tampered": attacked, "race": raced,
+    "kills": killed,
 }  # fmt: skip
 
 

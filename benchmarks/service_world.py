@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sklearn.pipeline import Pipeline
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from benchmarks import service_model
 from benchmarks.service_servers import PYTHON, Rows, Server
@@ -28,7 +28,7 @@ from include.kreislauf.store.release_files import (
     release_path,
     write_release,
 )
-from include.kreislauf.store.schema import releases
+from include.kreislauf.store.schema import predictions, releases
 from include.kreislauf.store.signing import SigningKey
 
 USE_CASE, OTHER = "bench", "narrow"
@@ -52,7 +52,7 @@ class World:
         store = Store(settings.store)
         store.upgrade()
         with store.write() as db:
-            _, key = create_key(db, "benchmark", [Scope.PREDICT], "benchmark", settings.now())
+            _, key = create_key(db, "benchmark", [Scope.PREDICT, Scope.OUTCOME], "benchmark", settings.now())
         return cls(settings, store, key)
 
     def release(
@@ -86,6 +86,11 @@ class World:
                 reason="benchmark", as_of=AS_OF, now=self.settings.now(),
             )  # fmt: skip
         assert promoted
+
+    def logged(self) -> int:
+        """How many predictions are in the log."""
+        with self.store.read() as db:
+            return db.scalar(select(func.count()).select_from(predictions)) or 0
 
     def folder(self, version: int) -> Path:
         """Where the files of a release stand."""
@@ -123,13 +128,18 @@ class World:
             db.execute(update(releases).where(*where).values(digest=digest))
         return row.version
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """With the key, as clients send it."""
+        return {"Authorization": f"Bearer {self.key}"}
+
     def server(self, workers: int = 1) -> Server:
         """The product's service, with everything switched on that it has: keys, log, metrics."""
         command = [PYTHON, "-m", "include.kreislauf.service", "--port", "{port}", "--workers", str(workers)]
         return Server(
             "kreislauf", command, f"/v1/{USE_CASE}/predictions", _rows,
             lambda answer: [one["value"] for one in answer["predictions"]], "/ready",
-            headers={"Authorization": f"Bearer {self.key}"},
+            headers=self.headers,
             environment={"KREISLAUF_HOME": str(self.settings.home), "KREISLAUF_STORE_URL": self.settings.store,
                          "KREISLAUF_CLOCK": "wall"},
         )  # fmt: skip
