@@ -16,6 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 NUMERIC = [f"n{number}" for number in range(14)]
 CATEGORICAL = {f"c{number}": [f"c{number}_{value}" for value in range(3 + 2 * number)] for number in range(6)}
@@ -41,17 +42,17 @@ def data() -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
 @lru_cache(maxsize=1)
 def fitted() -> Pipeline:
     """ColumnTransformer (14 numeric, 6 categorical) and histogram boosting, fitted."""
-    return _unfitted(NUMERIC).fit(*data())
+    return _fit(NUMERIC, data()[0])
 
 
-def _unfitted(numeric: list[str]) -> Pipeline:
+def _fit(numeric: list[str], frame: pd.DataFrame) -> Pipeline:
     encode = ColumnTransformer([
         ("numeric", StandardScaler(), numeric),
         ("categorical", OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(CATEGORICAL)),
     ])  # fmt: skip
-    return Pipeline(
-        [("encode", encode), ("model", HistGradientBoostingRegressor(max_iter=100, random_state=0))]
-    )
+    model = HistGradientBoostingRegressor(max_iter=100, random_state=0)
+    with threadpool_limits(1):  # threads that wait for each other take many times as long on a busy machine
+        return Pipeline([("encode", encode), ("model", model)]).fit(frame, data()[1])
 
 
 def version(number: int) -> Pipeline:
@@ -76,8 +77,7 @@ def snapshot() -> pd.DataFrame:
 
 def narrow() -> Pipeline:
     """A model that was fitted without the last numeric column."""
-    frame, target = data()
-    return _unfitted(NUMERIC[:-1]).fit(frame.drop(columns=NUMERIC[-1]), target)
+    return _fit(NUMERIC[:-1], data()[0].drop(columns=NUMERIC[-1]))
 
 
 @lru_cache(maxsize=1)
