@@ -91,7 +91,7 @@ class TryOut(BaseSensorOperator, BranchMixIn):
     def poke(self, context: Any) -> PokeReturnValue:
         """Take the steps that can be taken now; done when the rollout waits for no traffic any more."""
         from include.kreislauf.deployment.delivery import Phase
-        from include.kreislauf.deployment.looking import look
+        from include.kreislauf.deployment.looking import look, question_of
 
         order = order_of(context, DEPLOY)
         progress = look(order, get_settings())
@@ -102,8 +102,6 @@ class TryOut(BaseSensorOperator, BranchMixIn):
             return PokeReturnValue(is_done=False)
         if progress.phase is not Phase.ASKING:
             return PokeReturnValue(is_done=True, xcom_value=[PROMOTE])
-        from include.kreislauf.deployment.looking import question_of
-
         chosen = ask_person(context, order, question_of(order, get_settings(), progress.rollout))
         return PokeReturnValue(is_done=True, xcom_value=chosen)
 

@@ -12,8 +12,11 @@ import pytest
 from include.kreislauf.deployment import delivery as delivery_module
 from include.kreislauf.deployment.delivery import KEEP_ALIVE, Delivery, Phase, Progress
 from include.kreislauf.deployment.found import as_markdown, numbers_of
+from include.kreislauf.deployment.promotion import BY_HAND, roll_back
 from include.kreislauf.feedback.work import mark_failed
+from include.kreislauf.handovers import Stage
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.settings import Settings
 from include.kreislauf.store import cycles, live, rollouts
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
@@ -527,3 +530,48 @@ def test_two_releases_that_race_to_be_live_leave_one_and_tell_the_other(trying: 
     assert [after.previous for after in changes[1:]] == [before.version for before in changes[:-1]]
     promoted = {one.version for one in ends if one.state is RolloutState.PROMOTED}
     assert {change.version for change in changes[1:]} == promoted
+
+
+def test_many_who_take_the_same_release_back_go_back_once(trying: Make) -> None:
+    world = trying()
+    for version in (1, 2, 3):
+        world.release(version, world.order(version))
+        world.go_live(version)
+    taken = {Stage.DEPLOYMENT: "3"}
+    orders = [world.order(10 + n, inputs=taken, reason="worse", started_by=BY_HAND) for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        loops = list(pool.map(lambda order: roll_back(order, world.store, Settings()), orders))
+    assert world.live() == Live(NAME, 2, 4)
+    assert sum(loop.text == "rolled back to release 2: worse" for loop in loops) == 1
+    assert sum("taken back already" in loop.text for loop in loops) == 7
+
+
+def test_promotions_and_rollbacks_at_once_leave_one_champion_and_one_line_of_history(trying: Make) -> None:
+    world = trying()
+    world.release(1, world.order(1))
+    world.go_live(1)
+    order = world.order(2)
+    for version in range(2, 10):
+        world.release(version, order.model_copy(update={"attempt": version}))
+
+    def act(version: int) -> None:
+        if version % 2:
+            rollback = order.model_copy(
+                update={"cycle_id": f"c{version}", "reason": "worse", "started_by": BY_HAND}
+            )
+            roll_back(rollback, world.store, Settings())
+            return
+        found = world.begin(version, order.model_copy(update={"attempt": version}))
+        if found.look(world.now).phase is Phase.READY:
+            found.promote("better", world.now)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(act, range(2, 10)))
+    with world.store.read() as db:
+        changes, tried = live.promotions_of(db, NAME), rollouts.rollouts_of(db, NAME)
+    pointer = world.live()
+    assert pointer == Live(NAME, changes[-1].version, changes[-1].revision)
+    assert [change.revision for change in changes] == list(range(1, len(changes) + 1))
+    assert [after.previous for after in changes[1:]] == [before.version for before in changes[:-1]]
+    promoted = {one.version for one in tried if one.state is RolloutState.PROMOTED}
+    assert promoted == {change.version for change in changes if change.reason == "better"}

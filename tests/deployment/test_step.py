@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from include.kreislauf.deployment import contents
-from include.kreislauf.deployment.step import deploy
+from include.kreislauf.deployment.approval import Approval
+from include.kreislauf.deployment.delivery import Phase
+from include.kreislauf.deployment.looking import look
+from include.kreislauf.deployment.step import StillTried, deploy
 from include.kreislauf.errors import ReleaseError, TrainingError
-from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage, WorkOrder
+from include.kreislauf.handovers import Edge, Handover, Loop, PersonNeeded, Reason, Role, Stage, WorkOrder
 from include.kreislauf.inference.served import Served
-from include.kreislauf.store import live, messages, release_files
+from include.kreislauf.store import cycles, live, messages, release_files
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.live import ReleaseRow
 from tests.support.fixtures import MakeLap
@@ -32,6 +35,14 @@ class Crash(BaseException):
 def evaluated(lap: Lap, as_of: datetime = AS_OF) -> WorkOrder:
     """The order of a deployment, with a winner."""
     return lap.work(lap.order(as_of), *CHAIN)[1]
+
+
+def at_work_again(lap: Lap, order: WorkOrder) -> None:
+    """The order's cycle is the active one again."""
+    with lap.store.write() as db:
+        for cycle in cycles.in_state(db, lap.use_case, State.ACTIVE):
+            cycles.set_state(db, cycle, State.CLOSED, lap.now())
+        cycles.set_state(db, cycles.get_cycle(db, lap.use_case, order.cycle_id), State.ACTIVE, lap.now())
 
 
 def deployed(lap: Lap, order: WorkOrder) -> Handover:
@@ -149,6 +160,7 @@ def test_files_left_by_a_crash_do_not_disturb_another_cycle(
     first = evaluated(lap)
     dies_at(monkeypatch, live, "save_release", lambda: deployed(lap, first))
     assert deployed(lap, evaluated(lap)).output == "1"
+    at_work_again(lap, first)
     assert deployed(lap, first).output == "2"
     lap.served().check_golden()
 
@@ -157,6 +169,9 @@ def test_another_attempt_makes_another_release(lap: Lap) -> None:
     order = evaluated(lap)
     deployed(lap, order)
     assert deployed(lap, order.model_copy(update={"attempt": 2})).output == "2"
+    with lap.store.read() as db:
+        note = messages.document_of(db, deployed(lap, order.model_copy(update={"attempt": 2})).id) or ""
+    assert "- the same candidate: as in release 1" in note
 
 
 # Releases that fail
@@ -288,3 +303,67 @@ def test_a_rollback_around_the_ring_on_real_releases(make_lap: MakeLap, script: 
     assert promotions(lap)[:3] == [(1, None), (2, 1), (1, 2)]
     lap.served().check_golden()
 
+
+# Tried, and agreed to
+
+
+def test_a_release_waits_for_a_person_who_did_not_train_it(make_lap: MakeLap) -> None:
+    lap = make_lap(delivery={"approval": "required"})
+    order = evaluated(lap)
+    with lap.store.write() as db:
+        trained = order.handover(
+            Stage.TRAINING, code_version="1", output="x", summary={"asked_by": "Ada (admin)"}
+        )
+        messages.save_handover(db, trained.model_copy(update={"attempt": 7}), "", lap.now())
+
+    def answered(by: str) -> Handover | Loop:
+        approval = Approval(approved=True, by=by, note="read it")
+        return deploy(order, lap.contract, lap.settings, approval=approval).message
+
+    with pytest.raises(PersonNeeded) as asked:
+        deployed(lap, order)
+    assert "# Release 1" in asked.value.question
+    assert "- Ada (admin) had it trained, and may not approve it." in asked.value.question
+    with pytest.raises(PersonNeeded, match="somebody else must"):
+        answered("admin")
+    assert lap.live() is None
+    made = answered("Grace")
+    assert isinstance(made, Handover)
+    assert made.summary["approved_by"] == "Grace"
+    assert promotions(lap) == [(1, None)]
+    with lap.store.read() as db:
+        assert live.promotions_of(db, lap.use_case)[-1].reason.endswith("; approved by Grace: read it")
+
+
+def test_a_release_that_a_person_rejects_goes_back_with_the_reason(make_lap: MakeLap) -> None:
+    lap = make_lap(delivery={"approval": "required"})
+    order = evaluated(lap)
+    with pytest.raises(PersonNeeded):
+        deployed(lap, order)
+    approval = Approval(approved=False, by="Grace", note="not before the fair")
+    results = [deploy(order, lap.contract, lap.settings, approval=approval) for _ in range(2)]
+    loop = results[0].message
+    assert isinstance(loop, Loop)
+    assert (loop.edge, loop.reason) == (Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED)
+    assert loop.text == "release 1 was rejected: rejected by Grace: not before the fair"
+    assert results[0] == results[1], "repeated, it says the same"
+    assert lap.live() is None
+
+
+def test_a_release_is_verified_again_after_it_has_waited(make_lap: MakeLap) -> None:
+    section = {"shadow": {"min_rows": 5, "max_hours": 1}, "on_inconclusive": "promote"}
+    lap = make_lap(performance={"champion_tolerance": 0.2}, delivery=section)
+    deployed(lap, evaluated(lap))
+    order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))
+    watched = lap.settings.model_copy(update={"clock": "wall"})
+    with pytest.raises(StillTried):
+        deploy(order, lap.contract, watched)
+    assert look(order, watched).phase is Phase.TRYING
+    path = release_files.release_path(lap.settings, releases(lap)[1]) / release_files.MODEL
+    path.write_bytes(path.read_bytes() + b" ")
+    loop = deploy(
+        order, lap.contract, lap.settings
+    ).message  # where no traffic will come, the contract promotes
+    assert isinstance(loop, Loop)
+    assert "release 2 was rejected" in loop.text
+    assert promotions(lap) == [(1, None)]

@@ -23,6 +23,7 @@ from include.kreislauf.deployment.found import Found
 from include.kreislauf.deployment.shadow import judge_shadow
 from include.kreislauf.handovers import WorkOrder
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.verdicts import Verdict
 from include.kreislauf.store import cycles, live, rollouts
 from include.kreislauf.store.cycles import State
@@ -111,6 +112,11 @@ class Delivery:
     contract: Contract
     version: int
     has_traffic: bool
+
+    @classmethod
+    def of(cls, order: WorkOrder, contract: Contract, settings: Settings, version: int) -> Delivery:
+        """The delivery of an order's release, in the store of the settings."""
+        return cls(Store(settings.store), order, contract, version, has_traffic=settings.clock == "wall")
 
     def look(self, now: datetime) -> Progress:
         """Take every step that can be taken now; returns what the rollout waits for then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from include.kreislauf.deployment.asking import question
 from include.kreislauf.deployment.delivery import Delivery, Progress
 from include.kreislauf.errors import ContractError, ReleaseError
 from include.kreislauf.handovers import WorkOrder
@@ -21,19 +22,15 @@ def look(order: WorkOrder, settings: Settings) -> Progress:
     ContractError: the order's contract is not signed.
     ReleaseError: the attempt has made no release.
     """
-    store = Store(settings.store)
-    contract, row = _facts(store, order)
-    delivery = Delivery(store, order, contract, row.version, has_traffic=settings.clock == "wall")
-    return delivery.look(settings.now())
+    contract, row = _facts(Store(settings.store), order)
+    return Delivery.of(order, contract, settings, row.version).look(settings.now())
 
 
 def question_of(order: WorkOrder, settings: Settings, rollout: Rollout) -> str:
     """What a person is asked before the release goes live."""
-    from include.kreislauf.deployment.step import question
-
     store = Store(settings.store)
     contract, row = _facts(store, order)
-    return question(order, contract, store, rollout, row)
+    return question(contract, store, rollout, row)
 
 
 def _facts(store: Store, order: WorkOrder) -> tuple[Contract, ReleaseRow]:

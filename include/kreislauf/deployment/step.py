@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from include.kreislauf.deployment.approval import Approval, objection, trainers
+from include.kreislauf.deployment.asking import note_of, question
 from include.kreislauf.deployment.confirmation import confirm
 from include.kreislauf.deployment.delivery import Delivery, Phase, Progress, begin
-from include.kreislauf.deployment.found import as_markdown, numbers_of
-from include.kreislauf.deployment.note import release_note
+from include.kreislauf.deployment.found import numbers_of
 from include.kreislauf.deployment.promotion import STARTS, roll_back
 from include.kreislauf.deployment.release import make_release, verify_release
 from include.kreislauf.errors import ReleaseError
@@ -77,7 +77,7 @@ class _Deployment:
                 return StepResult(_failed(self.order, error.text, _fault(error.text)))
             verified = True
         rollout = begin(self.store, row, self.contract, self.settings.now())
-        delivery = delivery_of(self.order, self.contract, self.settings, self.store, rollout.version)
+        delivery = Delivery.of(self.order, self.contract, self.settings, rollout.version)
         progress = self._wait_for_workers(delivery)
         if progress.phase in (Phase.LOADING, Phase.TRYING):
             raise StillTried(progress.rollout.note)
@@ -111,13 +111,13 @@ class _Deployment:
         self, delivery: Delivery, progress: Progress, row: ReleaseRow, approval: Approval | None
     ) -> Progress:
         if approval is None:
-            raise PersonNeeded(question(self.order, self.contract, self.store, progress.rollout, row))
+            raise PersonNeeded(question(self.contract, self.store, progress.rollout, row))
         with self.store.read() as db:
             why = (
                 objection(trainers(db, row.use_case, row.cycle_id), approval.by) if approval.approved else ""
             )
         if why:
-            asked = question(self.order, self.contract, self.store, progress.rollout, row)
+            asked = question(self.contract, self.store, progress.rollout, row)
             raise PersonNeeded(f"**{why}**\n\n{asked}")
         return delivery.decide(
             approval.by, approved=approval.approved, note=approval.note, now=self.settings.now()
@@ -136,39 +136,15 @@ class _Deployment:
         return delivery.promote("; ".join(filter(None, [_why(self.order, self.store), agreed])), now)
 
     def _ended(self, rollout: Rollout, row: ReleaseRow) -> StepResult:
-        document = f"{_note(self.contract, self.store, rollout, row)}\n{rollout.note}\n"
+        document = f"{note_of(self.contract, self.store, rollout, row)}\n{rollout.note}\n"
         if rollout.state is not RolloutState.PROMOTED:
             text = f"release {row.version} was {rollout.state}: {rollout.note}"
             numbers = numbers_of(rollout.evidence) or _fault(text)
             return StepResult(_failed(self.order, text, numbers), document)
         answered = confirm(self.store, row.use_case, row.version, self.settings.now)
         handover = _handover(self.order, self.settings.code, rollout, row, {"service": answered})
-        note = _note(self.contract, self.store, rollout, row, {"service": answered}).rstrip()
+        note = note_of(self.contract, self.store, rollout, row, {"service": answered}).rstrip()
         return StepResult(handover, document=f"{note}\n")
-
-
-def delivery_of(
-    order: WorkOrder, contract: Contract, settings: Settings, store: Store, version: int
-) -> Delivery:
-    """The delivery of an order's release."""
-    return Delivery(store, order, contract, version, has_traffic=settings.clock == "wall")
-
-
-def question(order: WorkOrder, contract: Contract, store: Store, rollout: Rollout, row: ReleaseRow) -> str:
-    """What a person is asked before a release goes live: its note, what was found, and who may not answer."""
-    with store.read() as db:
-        found = trainers(db, order.use_case, order.cycle_id)
-    barred = [f"- {name} {what}, and may not approve it." for name, what in found.items()]
-    return "\n".join([_note(contract, store, rollout, row), *barred]).strip()
-
-
-def _note(
-    contract: Contract, store: Store, rollout: Rollout, row: ReleaseRow, facts: dict[str, Any] | None = None
-) -> str:
-    """The release beside the one that was live when it was made, and what was found of it since."""
-    with store.read() as db:
-        champion = live.find_release(db, row.use_case, rollout.champion) if rollout.champion else None
-    return f"{release_note(contract, row, champion, facts)}\n{as_markdown(rollout.evidence)}\n"
 
 
 def _handover(
