@@ -146,19 +146,22 @@ def _fill(path: Path, number: int) -> None:
 
 def _rows(number: int) -> Iterator[tuple[Any, ...]]:
     per_day = number // DAYS
+    times = [stamp(START + place * (DAY / per_day))[10:] for place in range(per_day)]
+    names = [f"entity_{number:03d}" for number in range(ENTITIES)]
+    places = [
+        (f"{place:012x}", names[place % ENTITIES], place / per_day, times[place]) for place in range(per_day)
+    ]
     for day in range(DAYS):
-        period = stamp(START + day * DAY)
-        for place in range(per_day):
-            at = stamp(START + day * DAY + place * (DAY / per_day))
-            name = f"{day * per_day + place:032x}"
-            entity = f"entity_{place % ENTITIES:03d}"
+        date, prefix, period = f"{START + day * DAY:%Y-%m-%d}", f"{day:020x}-", stamp(START + day * DAY)
+        for place, entity, value, clock in places:
+            at = date + clock
             yield (
-                name,
+                prefix + place,
                 USE_CASE,
                 1,
                 entity,
-                True,
-                place / per_day,
+                1,
+                value,
                 period,
                 at,
                 at,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import CompoundSelect, Connection, Row, Select, and_, func, or_, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Row, Select, Table, func, select, union_all
 
 from include.kreislauf.store import log_writer
 from include.kreislauf.store.database import insert_once
@@ -95,18 +95,22 @@ def _candidates(
     db: Connection, use_case: str, until: datetime, release: int | None, arm: str | None
 ) -> CompoundSelect[Any]:
     """The newest of each day that was rolled up, and every row of the other days."""
-    tables: list[Select[Any]] = []
-    for table in (log_newest, predictions):
-        query = select(*table.c[_CANDIDATE]).where(table.c.use_case == use_case, table.c.as_of <= until)
+
+    def rows_of(table: Table, *where: Any) -> Select[Any]:
+        query = select(*table.c[_CANDIDATE]).where(table.c.use_case == use_case, *where)
         if release is not None:
             query = query.where(table.c.release == release)
-        if arm is not None:
-            query = query.where(table.c.arm == arm)
-        tables.append(query)
-    gaps = _not_covered(covered_days(db, use_case, until))
+        return query if arm is None else query.where(table.c.arm == arm)
+
+    # One query per gap: of ranges joined by OR, SQLite reads everything between the first and the last.
     as_of = predictions.c.as_of
-    tables[1] = tables[1].where(or_(*(and_(as_of >= start, as_of < end) for start, end in gaps)))
-    return union_all(*tables)
+    ranges = [
+        (as_of >= start, as_of < end if end <= until else as_of <= until)
+        for start, end in _not_covered(covered_days(db, use_case, until))
+        if start <= until
+    ]
+    raw = [rows_of(predictions, *where) for where in ranges]
+    return union_all(rows_of(log_newest, log_newest.c.as_of <= until), *raw)
 
 
 def covered_days(db: Connection, use_case: str, until: datetime) -> list[str]:
