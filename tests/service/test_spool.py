@@ -212,7 +212,7 @@ def test_a_damaged_line_is_rejected_and_the_others_are_not(store: Store, folder:
 @given(
     st.lists(st.binary(max_size=30).map(lambda data: json.dumps(data.hex()).encode()), min_size=1), st.data()
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_law_of_a_file_cut_anywhere_the_whole_lines_are_left(
     folder: Path, texts: list[bytes], data: st.DataObject
 ):

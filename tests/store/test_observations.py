@@ -98,7 +98,7 @@ OUTCOMES = st.none() | st.tuples(st.floats(-1, 1), MOMENTS)
 
 
 @given(st.lists(st.tuples(PREDICTIONS, OUTCOMES), max_size=12), MOMENTS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_law_observed_is_the_newest_prediction_with_what_was_known_by_then(store: Store, happened, until):
     use_case = f"law_{next(NUMBERS)}"
     rows = [prediction(use_case=use_case, **fields) for fields, _ in happened]
