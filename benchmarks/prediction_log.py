@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import sqlite3
 import time
@@ -42,7 +43,8 @@ def main() -> None:
     with TemporaryDirectory(dir=options.folder) as folder:
         found = {
             "machine": {
-                "cpus": _cpus(),
+                "cpus": os.cpu_count(),
+                "load": os.getloadavg()[0],
                 "python": platform.python_version(),
                 "sqlite": sqlite3.sqlite_version,
             },
@@ -184,12 +186,6 @@ def _timed(work: Callable[[], Any]) -> float:
 
 def _rate(run: dict[str, Any]) -> int:
     return int(run["rows_per_second"])
-
-
-def _cpus() -> int:
-    import os
-
-    return os.cpu_count() or 0
 
 
 if __name__ == "__main__":
