@@ -52,7 +52,15 @@ class Predictor:
 
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,), each exactly as :meth:`predict_one` gives it; raises as it does."""
-        found = self._mean(self._encoder.many(rows))
+        return self.evaluate(self.encode(rows))
+
+    def encode(self, rows: Sequence[Row]) -> Floats:
+        """The first half of :meth:`predict`, (n, width): plain Python, which needs its lock."""
+        return self._encoder.many(rows)
+
+    def evaluate(self, encoded: Floats) -> Floats:
+        """The second half, (n,): most of it is trees, which do not need Python's lock."""
+        found = self._mean(encoded)
         if not self.classes:
             return found[:, 0]
         likeliest: Floats = np.array(self.classes, dtype=np.float64)[np.argmax(found, axis=1)]

@@ -47,6 +47,12 @@ class Predicting(Protocol):
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,)."""
 
+    def encode(self, rows: Sequence[Row]) -> Any:
+        """The first half of ``predict``, which needs Python's lock."""
+
+    def evaluate(self, encoded: Any) -> Floats:
+        """The second half."""
+
 
 class SklearnPredictor:
     """A pipeline on pandas frames: a few milliseconds a call.
@@ -69,14 +75,20 @@ class SklearnPredictor:
 
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,); classes as their numbers."""
+        return self.evaluate(self.encode(rows)) if rows else np.empty(0)
+
+    def encode(self, rows: Sequence[Row]) -> Any:
+        """A frame of the rows."""
         import pandas as pd
 
-        if not rows:
-            return np.empty(0)
         columns = [*self.numeric, *self.categorical]
         frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)
         frame[list(self.numeric)] = frame[list(self.numeric)].astype(float)
-        return np.asarray(self._model.predict(frame), dtype=np.float64)
+        return frame
+
+    def evaluate(self, encoded: Any) -> Floats:
+        """Predictions for a frame, (n,)."""
+        return np.asarray(self._model.predict(encoded), dtype=np.float64)
 
 
 @dataclass(frozen=True)

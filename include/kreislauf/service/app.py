@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
         return served_release(served)
 
     follower = Follower(store, load, metrics, counts, settings.now)
-    journal = Journal(store, settings.spool_folder, metrics)
+    journal = Journal(store, settings.spool_folder, metrics, settings.spool_bytes)
     predicting = Predicting(settings, follower, journal, metrics, counts)
 
     @asynccontextmanager
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
     app.include_router(router)
     add_handlers(app)
     app.gate = Gate(
-        super(PredictionService, app).__call__, Quick(predicting, super(PredictionService, app).__call__),
+        super(PredictionService, app).__call__, Quick(predicting),
         follower, metrics, settings.now, keys_required=settings.keys_required,
     )  # fmt: skip
     return app

@@ -56,8 +56,31 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        status = 500  # an exception that leaves the application becomes one
         started = perf_counter()
+        use_case = use_case_of(scope)
+        if use_case is None:
+            await self._pass_on(scope, receive, send, started, allowed=False)
+            return
+        try:
+            self._check(scope)
+            left = await self._quick(use_case, scope, receive, send)
+        except RefusedError as refusal:
+            await send_refusal(refusal, scope, receive, send)
+            self._metrics.answered(PATH, refusal.status, perf_counter() - started)
+        except BaseException:
+            self._metrics.answered(PATH, 500, perf_counter() - started)
+            raise
+        else:
+            if left is None:
+                self._metrics.answered(PATH, 200, perf_counter() - started)
+            else:
+                await self._pass_on(scope, left, send, started, allowed=True)
+
+    async def _pass_on(
+        self, scope: Scope, receive: Receive, send: Send, started: float, *, allowed: bool
+    ) -> None:
+        """Give a request to FastAPI, and see what becomes of it."""
+        status = 500  # an exception that leaves the application becomes one
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -65,19 +88,16 @@ class Gate:
                 status = message["status"]
             await send(message)
 
-        use_case = use_case_of(scope)
         try:
-            self._check(scope)
-            if use_case is None:
-                await self._app(scope, limited(receive), noted)
-            else:
-                await self._quick(use_case, scope, limited(receive), noted)
+            if not allowed:
+                self._check(scope)
+            await self._app(scope, limited(receive), noted)
         except RefusedError as refusal:
             await send_refusal(refusal, scope, receive, noted)
         except HTTPException as error:
             await send_refusal(RefusedError(error.status_code, error.detail), scope, receive, noted)
         finally:
-            route = PATH if use_case else getattr(scope.get("route"), "path", NO_ROUTE)
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
             self._metrics.answered(route, status, perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from include.kreislauf.service.group_commit import GroupCommit
 from include.kreislauf.service.log_entries import Records
 from include.kreislauf.service.log_sink import LogSink, SpoolMetrics
 from include.kreislauf.service.problems import invalid
-from include.kreislauf.service.schemas import Fault, OutcomeResult, ReportResult
+from include.kreislauf.service.schemas import Fault, Outcome, OutcomeResult, Report, ReportResult
 from include.kreislauf.service.spool import Spool
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import (
@@ -34,25 +34,6 @@ __all__ = ["Journal", "LoggedPrediction", "LoggedShadow", "new_id", "stamp"]
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the store before its records go to the spool."""
 SPOOL_BYTES = 64 << 20
-
-
-class OutcomeLike(Protocol):
-    """What a client says happened."""
-
-    prediction_id: str
-    value: float
-    observed_at: datetime
-
-
-class ReportLike(Protocol):
-    """A metric as a client reports it."""
-
-    id: str
-    metric: str
-    release: int
-    value: float
-    period: datetime
-    observed_at: datetime
 
 
 class Journal:
@@ -94,7 +75,7 @@ class Journal:
         await self._commit.durable(Records(rows, shadow))
 
     async def write_outcomes(
-        self, use_case: str, sent: Sequence[OutcomeLike], now: datetime
+        self, use_case: str, sent: Sequence[Outcome], now: datetime
     ) -> list[OutcomeResult]:
         """Join outcomes to predictions of a use case; returns when the answers are final, or ``accepted``.
 
@@ -114,9 +95,7 @@ class Journal:
             for one, answer in zip(sent, answers, strict=True)
         ]
 
-    async def write_reports(
-        self, use_case: str, sent: Sequence[ReportLike], now: datetime
-    ) -> list[ReportResult]:
+    async def write_reports(self, use_case: str, sent: Sequence[Report], now: datetime) -> list[ReportResult]:
         """Log metric reports of a use case; returns when the answers are final, or ``accepted``.
 
         Raises
@@ -149,7 +128,7 @@ class Journal:
         ]
 
 
-def _faults(sent: Sequence[ReportLike], names: Sequence[str]) -> list[Fault]:
+def _faults(sent: Sequence[Report], names: Sequence[str]) -> list[Fault]:
     allowed = ", ".join(names) or "none: the use case's signed contract has no metric of kind 'reported'"
     reason = "is not a reported metric of the signed contract"
     return [

@@ -12,8 +12,9 @@ from typing import Annotated
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from include.kreislauf.service.limits import MAX_BODY_BYTES
 from include.kreislauf.service.predicting import Predicting
 from include.kreislauf.service.schemas import MAX_ROWS, Moment, Start
 
@@ -41,6 +42,7 @@ _decode = msgspec.json.Decoder(_Request).decode
 _encode = msgspec.json.Encoder().encode
 _moment: TypeAdapter[datetime] = TypeAdapter(Moment)
 _start: TypeAdapter[datetime] = TypeAdapter(Start)
+_JSON = (b"content-type", b"application/json")
 _NOT_TAKEN = (msgspec.DecodeError, ValidationError, UnicodeError, RecursionError)
 
 
@@ -54,14 +56,13 @@ def use_case_of(scope: Scope) -> str | None:
 
 
 class Quick:
-    """Answers what it can read, and leaves the rest to ``otherwise``."""
+    """Answers the requests for predictions that it can read."""
 
-    def __init__(self, predicting: Predicting, otherwise: ASGIApp) -> None:
+    def __init__(self, predicting: Predicting) -> None:
         self._predicting = predicting
-        self._otherwise = otherwise
 
-    async def __call__(self, use_case: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request for predictions.
+    async def __call__(self, use_case: str, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answer one request; ``None``: it is done, else what FastAPI can receive the request with.
 
         Raises
         ------
@@ -69,18 +70,17 @@ class Quick:
         """
         first = await receive()
         body: bytes = first.get("body", b"")
-        asked = None if first.get("more_body") else _read(scope, body)
-        if asked is None:
-            await self._otherwise(scope, _again(first, receive), send)
-            return
+        if first.get("more_body") or len(body) > MAX_BODY_BYTES or (asked := _read(scope, body)) is None:
+            return _again(first, receive)
         request, as_of, period = asked
         answer = await self._predicting.answer(
             use_case, request.rows, as_of=as_of, period=period, key=request.key
         )
         content = _encode(answer)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        headers = [_JSON, (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+        return None
 
 
 def _read(scope: Scope, body: bytes) -> tuple[_Request, datetime | None, datetime | None] | None:

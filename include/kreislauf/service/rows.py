@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -29,51 +31,70 @@ Found = list[tuple[str | None, bool, float | None]]
 """Per row: entity, whether it is known, and the prediction."""
 
 
-def predict_rows(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
-    """Predict all rows, those with features of their own in one call of the model.
+@dataclass(frozen=True)
+class Given:
+    """The features that the model has to compute, in the order of their rows; and per row whether they are known."""
+
+    features: list[Mapping[str, Any]]
+    known: list[bool]
+
+
+def given_features(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
+    """What there is to compute of some rows.
 
     Raises
     ------
     RefusedError: a row has neither entity nor features, or its features are not those of the release.
     """
-    values, given = release.values, []
+    given = Given([], [])
     for row in rows:
+        known: bool | None = True
         if row.features is not None:
-            if not release.accepts(row.features):
-                raise _refusal(release, rows)
-            if row.entity is None or row.entity in values:
-                given.append(row.features)
+            known = release.judge(row.features)
+            if known is not None and (row.entity is None or row.entity in release.values):
+                given.features.append(row.features)
         elif row.entity is None:
+            known = None
+        if known is None:
             raise _refusal(release, rows)
-    computed = iter(_values(release, given))
-    found = [_of_row(release, row, computed) for row in rows]
-    if wrong := [
-        i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)
-    ]:
+        given.known.append(known)
+    return given
+
+
+def with_values(
+    release: ServedRelease, rows: Sequence[AskedRow], given: Given, values: Iterable[float]
+) -> Found:
+    """What is answered for each row, from what the model computed for the given features.
+
+    Raises
+    ------
+    RefusedError: a value is not a finite number.
+    """
+    computed = iter(values)
+    found: Found = []
+    for row, known in zip(rows, given.known, strict=True):
+        entity = row.entity
+        if entity is None:
+            found.append((None, known, next(computed)))
+        elif entity not in release.values:
+            found.append((entity, False, None))
+        else:
+            found.append((entity, True, release.values[entity] if row.features is None else next(computed)))
+    wrong = [i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)]
+    if wrong:
         reason = "the prediction for these features is not a finite number"
         raise invalid([Fault(field=f"rows.{index}.features", reason=reason) for index in wrong])
     return found
 
 
-def _values(release: ServedRelease, given: list[Mapping[str, Any]]) -> list[float]:
+@contextmanager
+def refusals() -> Iterator[None]:
+    """An encoder that takes only what it has seen, of its own or scikit-learn's, refuses for the client's fault."""
     try:
-        return release.predict(given) if given else []
+        yield
     except (PreparationError, ValueError) as error:
-        # an encoder that takes only what it has seen, of its own or scikit-learn's
-        raise invalid(
-            [Fault(field="rows", reason=f"the release cannot use these features: {error}"[:500])]
-        ) from error
-
-
-def _of_row(
-    release: ServedRelease, row: AskedRow, computed: Iterator[float]
-) -> tuple[str | None, bool, float | None]:
-    entity, features = row.entity, row.features
-    if entity is None:
-        return None, release.knows(features or {}), next(computed)
-    if entity not in release.values:
-        return entity, False, None
-    return entity, True, release.values[entity] if features is None else next(computed)
+        reason = f"the release cannot use these features: {error}"[:500]
+        raise invalid([Fault(field="rows", reason=reason)]) from error
 
 
 def _refusal(release: ServedRelease, rows: Sequence[AskedRow]) -> RefusedError:

@@ -43,24 +43,28 @@ class ServedRelease:
         """Whether a row takes microseconds: then it is computed where the request arrives, without a thread."""
         return bool(self.served.kind == "compiled")
 
-    def accepts(self, features: Mapping[str, Any]) -> bool:
-        """Whether features are exactly those of the release, with values that can be used; says no more than that."""
+    def judge(self, features: Mapping[str, Any]) -> bool | None:
+        """``None``: they are not exactly the release's features with values that can be used; no more is said here.
+
+        Else whether they are known: all categorical values were seen in training.
+        """
         if len(features) != len(self.numeric) + len(self.categorical):
-            return False
+            return None
         for name in self.numeric:
             value = features.get(name)
             # bool is an int in Python, but true is no number in JSON; abs of an int never overflows
             if value.__class__ not in (float, int) or not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
-                return False
+                return None
+        known = True
         for name, seen in self.categorical.items():
             value = features.get(name)
-            if value.__class__ is not str or not (value in seen or is_text(value)):
-                return False
-        return True
-
-    def knows(self, features: Mapping[str, Any]) -> bool:
-        """Whether all categorical values were seen in training."""
-        return all(features[name] in seen for name, seen in self.categorical.items())
+            if value.__class__ is not str:
+                return None
+            if value not in seen:
+                if not is_text(value):
+                    return None
+                known = False
+        return known
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """Predictions for accepted features; may be infinite where a model of squares overflows."""

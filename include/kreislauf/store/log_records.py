@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
+from random import Random
 from typing import NamedTuple
 
-_RANDOM_BITS = (1 << 62) - 1
 _VARIANT = 1 << 63
+# Ids are no secrets, they must only differ: a generator seeded by the system spares a call of it for each.
+_generator = Random()  # noqa: S311
+_bits = _generator.getrandbits
+os.register_at_fork(after_in_child=_generator.seed)
 
 
 class LoggedPrediction(NamedTuple):
@@ -89,11 +93,8 @@ def new_ids(number: int) -> list[str]:
     if number == 1:
         return [new_id()]
     begin = new_id()[:19]
-    random = os.urandom(8 * number)
-    tails = (
-        int.from_bytes(random[at : at + 8], "big") & _RANDOM_BITS | _VARIANT for at in range(0, 8 * number, 8)
-    )
-    return [f"{begin}{tail[:4]}-{tail[4:]}" for tail in sorted(f"{one:016x}" for one in tails)]
+    tails = sorted(f"{_bits(62) | _VARIANT:016x}" for _ in range(number))
+    return [f"{begin}{tail[:4]}-{tail[4:]}" for tail in tails]
 
 
 def new_id() -> str:
@@ -102,6 +103,5 @@ def new_id() -> str:
     Later ids are greater, so that a unique index grows at its end; the other 62 bits are random.
     """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    random = int.from_bytes(os.urandom(8), "big") & _RANDOM_BITS | _VARIANT
-    text = f"{milliseconds:012x}7{(rest << 12) // 1_000_000:03x}{random:016x}"
+    text = f"{milliseconds:012x}7{(rest << 12) // 1_000_000:03x}{_bits(62) | _VARIANT:016x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -39,7 +39,7 @@ OutcomeAnswer = Literal["stored", "duplicate", "conflict", "unknown", "accepted"
 LOG_LOCK = 0x6B726C67
 """Number of the advisory lock on PostgreSQL that writers of predictions share, and that a roll-up takes alone."""
 
-_ROWS_OF_ONE_STATEMENT = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+_ROWS_OF_ONE_STATEMENT = (256, 128, 64, *range(32, 0, -1))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -183,7 +183,7 @@ def _parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
             start += size
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _sqlite(table: Table, fields: tuple[str, ...], returning: str, rows: int) -> str:
     row = f"({', '.join('?' for _ in fields)})"
     return f"{_head(table, fields)} VALUES {', '.join([row] * rows)} {_tail(returning)}"
