@@ -45,7 +45,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Itera
     contract = load_contract(catalogue_variant(USE_CASES / NAME, use_cases, catalogue(world)))
     with WorldServer(SimulatedSources(world, START)) as server:
         settings = Settings(
-            home=home, use_cases=use_cases, clock="given", store_url="", tables_url="", service_url="", data="",
+            home=home, use_cases=use_cases, clock="given", store_url="", tables_url="", data="",
             mirrors=json.dumps(mirrors(server.url)),
         )  # fmt: skip
         lap = Lap(settings, Store(settings.store), NAME)

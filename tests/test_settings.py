@@ -48,7 +48,7 @@ def test_tracking_is_elsewhere_or_off(monkeypatch: pytest.MonkeyPatch, given: st
 
 VALUES = {
     "home": "/srv/kreislauf", "store_url": "postgresql://db/kreislauf", "tables_url": "s3://bucket/tables",
-    "use_cases": "/srv/use_cases", "data": "s3://bucket/data", "service_url": "http://service:8000", "clock": "given",
+    "use_cases": "/srv/use_cases", "data": "s3://bucket/data", "clock": "given",
     "monitoring_schedule": "", "requirements_schedule": "0 0 * * *", "code_version": "abc123",
     "allowed_hosts": "api.github.com,http://127.0.0.1:8123", "mirrors": '{"https://a": "https://b"}', "request_deadline": "60.0",
     "spool_megabytes": "32", "log_days": "30",

@@ -50,9 +50,6 @@ class Settings(BaseSettings):
     request_deadline: float = Field(
         300, gt=0, le=86_400, description="Seconds for one request to a source, with all its retries."
     )
-    service_url: str = Field(
-        "", description="Base URL of the prediction service; empty: releases go unconfirmed."
-    )
     keys_required: bool = Field(
         False, description="Whether the prediction service refuses everybody while there is no API key."
     )
@@ -65,7 +62,10 @@ class Settings(BaseSettings):
         "default: under home. On a disk that outlives the process.",
     )
     spool_megabytes: int = Field(
-        64, ge=1, le=100_000, description="The most that one process of the prediction service keeps in its spool."
+        64,
+        ge=1,
+        le=100_000,
+        description="The most that one process of the prediction service keeps in its spool.",
     )
     log_days: int = Field(
         400, ge=1, description="Days that predictions stay in the store before `log archive` takes them out."

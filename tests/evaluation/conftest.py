@@ -101,7 +101,7 @@ class Home:
 def settings_of(home: Path) -> Settings:
     return Settings(
         home=home, data=str(home / "data"), use_cases=home / "use_cases", clock="given", store_url="", tables_url="",
-        service_url="", tracking_url="none",
+        tracking_url="none",
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -162,6 +163,29 @@ def test_neither_airflow_nor_mlflow_is_imported() -> None:
         [sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=60, check=False
     )
     assert found.returncode == 0, found.stderr
+
+
+def test_everything_the_service_imports_is_in_its_own_requirements() -> None:
+    code = (
+        "import sys, include.kreislauf.service.__main__, include.kreislauf.service.process\n"
+        "from include.kreislauf.inference import served\n"
+        "from importlib.metadata import packages_distributions\n"
+        "found = packages_distributions()\n"
+        "print(*{name for module in list(sys.modules) if '.' not in module for name in found.get(module, [])})"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lines = (ROOT / "requirements-service.txt").read_text().splitlines()
+    pinned = {line.split("==")[0].split("[")[0] for line in lines if "==" in line}
+    needed = {re.sub(r"[-_.]+", "-", name).lower() for name in found.stdout.split()}
+    assert "fastapi" in needed
+    assert needed - {"kreislauf"} <= pinned
 
 
 def test_several_workers_answer_as_one(world: World) -> None:

@@ -44,7 +44,7 @@ def make_lap(tmp_path: Path, migrated_file: Path, simulated_panel: Path) -> Iter
         contract = write_use_case(home / "use_cases", **changes)
         settings = Settings(
             home=home, data=str(home / "data"), use_cases=home / "use_cases", clock="given", store_url="",
-            tables_url="", service_url="", tracking_url="none",
+            tables_url="", tracking_url="none",
         )  # fmt: skip
         steps = {**STEPS, **(script.steps() if script else {}), **{stage: STEPS[stage] for stage in real}}
         made.append(Lap(settings, Store(settings.store), contract.name, steps))

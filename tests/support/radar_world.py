@@ -62,7 +62,7 @@ def radar_world(
     contract = contract.model_copy(update={"quality": quality, **changes})
     with FaultyServer(SimulatedSources(world, AS_OF), ()) as server:
         settings = Settings(
-            home=home, use_cases=home / "use_cases", clock="given", store_url="", tables_url="", service_url="",
+            home=home, use_cases=home / "use_cases", clock="given", store_url="", tables_url="",
             data="", mirrors=json.dumps(mirrors(server.url)), request_deadline=deadline,
         )  # fmt: skip
         Store(settings.store).upgrade()

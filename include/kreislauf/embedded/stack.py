@@ -201,7 +201,7 @@ class EmbeddedStack:
             root=self.root,
             port=port,
             keys=load_secrets(self.home),
-            overrides={"KREISLAUF_SERVICE_URL": self.service_url, **self._overrides},
+            overrides=self._overrides,
         )
 
     def _reserve(self, preferred: int) -> int:

@@ -149,7 +149,8 @@ def _own_key(folder: Path) -> SigningKey:
     path = folder / PRIVATE
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # the service, which is another user, reads the public key; the private one is 0600
+        # the service, which is another user, reads the public key; the private one is 0600
+        folder.chmod(0o755)
         write_once(path, SigningKey.new().pem, 0o600)
     key = SigningKey.from_pem(_read_private(path), where=str(path))
     public = folder / PUBLIC
