@@ -134,6 +134,17 @@ def test_without_keys_other_machines_are_kept_out(host: str, world: World) -> No
     assert "keys create" in said
 
 
+@pytest.mark.parametrize(
+    "wrong", ["--port=99999", "--port=0", "--port=x", "--workers=0", "--workers=-1", "--workers=1.5"]
+)
+def test_a_port_or_number_of_workers_that_cannot_be_is_refused_at_once(wrong: str) -> None:
+    found = subprocess.run(
+        [*COMMAND, wrong], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 2
+    assert "is not allowed; allowed: 1 to" in found.stderr
+
+
 def test_with_a_key_the_service_starts_on_any_address_and_asks_for_it(world: World) -> None:
     world.release(1)
     world.promote(1)

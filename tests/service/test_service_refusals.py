@@ -117,6 +117,7 @@ def test_no_body_causes_a_500(content: bytes, status: int, refused: Running) -> 
         )
         assert answer.status_code == status, answer.text
         assert answer.json()["error"]
+        assert answer.json()["faults"][0]["reason"]
 
 
 def test_a_form_or_plain_text_is_not_taken_for_json(refused: Running) -> None:
@@ -125,7 +126,12 @@ def test_a_form_or_plain_text_is_not_taken_for_json(refused: Running) -> None:
     answer = refused.client.post(
         "/v1/radar/predictions", content=content, headers={"content-type": "text/plain"}
     )
-    assert answer.status_code == 422
+    found = fault(answer)
+    assert (found["field"], found["reason"], found["allowed"]) == (
+        "Content-Type",
+        "is 'text/plain'",
+        "application/json",
+    )
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 # One row is predicted faster by one thread than by several that must first be woken; numeric libraries read
@@ -25,9 +26,11 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m include.kreislauf.service", description="Prediction service."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", default=8090, type=int, help="port to listen on (default: %(default)s)")
     parser.add_argument(
-        "--workers", default=1, type=int, help="processes that answer (default: %(default)s); the store must "
+        "--port", default=8090, type=_between(1, 65_535), help="port to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", default=1, type=_between(1, 64), help="processes that answer (default: %(default)s); the store must "
         "be PostgreSQL for more than one to be of use",
     )  # fmt: skip
     options = parser.parse_args(arguments)
@@ -42,6 +45,15 @@ def main(arguments: list[str] | None = None) -> None:
         if fault := _without_keys(options.host):
             parser.error(fault)
     _serve(options.host, options.port, options.workers)
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: {least} to {most}")
+        return int(text)
+
+    return number
 
 
 def _without_keys(host: str) -> str:

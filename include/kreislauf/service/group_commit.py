@@ -75,7 +75,8 @@ class GroupCommit:
     def _run(self) -> None:
         while not (self._ends and not self._waiting):
             self._gather()
-            batch = self._take()
+            if not (batch := self._take()):
+                continue
             results = self._results([entry.records for entry in batch])
             self._tell(batch, results)
             self._crowd = max(len(batch) + len(self._waiting), self._crowd * 0.9)

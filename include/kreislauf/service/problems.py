@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from include.kreislauf.service.schemas import ErrorAnswer, Fault
 
 MAX_FAULTS = 20
+JSON = "application/json"
 
 
 class RefusedError(Exception):
@@ -74,11 +75,19 @@ async def send_refusal(error: RefusedError, scope: Scope, receive: Receive, send
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:
-    refusal = invalid([_fault(detail) for detail in error.errors()])
-    return await _refused(request, refusal)
+    if request.method == "POST" and not (kind := request.headers.get("content-type", "")).startswith(JSON):
+        faults = [Fault(field="Content-Type", reason=f"is {kind[:100]!r}", allowed=JSON)]
+    else:
+        faults = [_fault(detail) for detail in error.errors()]
+    return await _refused(request, invalid(faults))
 
 
 async def _http_error(_request: Request, error: HTTPException) -> Response:
+    if error.status_code == 400:  # all that FastAPI says of a body that cannot be parsed at all
+        fault = Fault(
+            field="", reason="cannot be parsed", allowed="JSON in UTF-8, nested no deeper than needed"
+        )
+        return _answer(400, str(error.detail), [fault])
     return _answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
 

@@ -222,7 +222,8 @@ class Spool:
         text = b"".join(
             msgspec.json.encode({"reason": reason, "record": record}) + b"\n" for reason, record in reasons
         )
-        with path.open("ab") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # as private as the spool
+        with os.fdopen(descriptor, "ab") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
