@@ -4,8 +4,9 @@ import pytest
 
 from tests.support.fixtures import MakeLap, make_lap, script, scripted, simulated_panel
 from tests.support.lap import Lap
+from tests.support.unwritten import unwritten_is_good
 
-__all__ = ["make_lap", "script", "scripted", "simulated_panel"]
+__all__ = ["make_lap", "script", "scripted", "simulated_panel", "unwritten_is_good"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from include.kreislauf.deployment import contents
 from include.kreislauf.deployment.approval import Approval
 from include.kreislauf.deployment.delivery import Phase
 from include.kreislauf.deployment.looking import look
+from include.kreislauf.deployment.promotion import promote_by_hand
 from include.kreislauf.deployment.step import StillTried, deploy
 from include.kreislauf.errors import ReleaseError, TrainingError
 from include.kreislauf.handovers import Edge, Handover, Loop, PersonNeeded, Reason, Role, Stage, WorkOrder
@@ -286,13 +287,99 @@ def test_a_release_after_a_rollback_rolls_back_to_the_good_one(three_live: Lap) 
 
 def test_the_first_release_has_nothing_to_roll_back_to(scripted: Lap) -> None:
     release(scripted.order(AS_OF), scripted.store)
-    text = "nothing to roll back to: there was no release before"
-    assert rolled_back(scripted, asked(scripted)) == text
+    with pytest.raises(ReleaseError, match="nothing to roll back to: there was no release before"):
+        rolled_back(scripted, asked(scripted))
     assert promotions(scripted) == [(1, None)]
+    assert scripted.loops() == []
 
 
-def test_a_rollback_before_anything_was_live_only_asks(scripted: Lap) -> None:
-    assert rolled_back(scripted, asked(scripted)) == "nothing to roll back to: there was no release before"
+def test_a_rollback_before_anything_was_live_changes_nothing(scripted: Lap) -> None:
+    with pytest.raises(ReleaseError, match="nothing to roll back to"):
+        rolled_back(scripted, asked(scripted))
+
+
+@pytest.fixture
+def real_live(lap: Lap) -> Lap:
+    """Three real releases, one after the other."""
+    order = evaluated(lap)
+    for attempt in (1, 2, 3):
+        deployed(lap, order.model_copy(update={"attempt": attempt}))
+    return lap
+
+
+def damage(lap: Lap, version: int) -> None:
+    """A byte more in the file of a release."""
+    path = release_files.release_path(lap.settings, releases(lap)[version - 1]) / release_files.MODEL
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+def test_a_rollback_skips_what_nobody_can_load_and_says_so(real_live: Lap) -> None:
+    damage(real_live, 2)
+    order = asked(real_live)
+    text = rolled_back(real_live, order)
+    assert text.startswith(
+        "rolled back to release 1: it is worse; release 2 skipped: was changed after it was written"
+    )
+    assert promotions(real_live)[-1] == (1, 3)
+    assert rolled_back(real_live, order) == text, "repeated, it says the same"
+    real_live.served().check_golden()
+
+
+def test_a_rollback_that_finds_nothing_to_load_changes_nothing(real_live: Lap) -> None:
+    for version in (1, 2):
+        damage(real_live, version)
+    before = promotions(real_live)
+    with pytest.raises(ReleaseError) as refusal:
+        rolled_back(real_live, asked(real_live))
+    said = refusal.value.text
+    assert "nothing to roll back to: release 3 stays live; release 2 skipped: was changed" in said
+    assert "; release 1 skipped: was changed" in said
+    assert "release promote radar VERSION --by NAME --reason TEXT" in said
+    assert promotions(real_live) == before
+
+
+def by_hand(lap: Lap, version: int, by: str = "Ada") -> None:
+    promote_by_hand(
+        lap.store, lap.settings, "radar", version, by=by, reason="it was good", as_of=lambda _: AS_OF
+    )
+
+
+def test_a_person_makes_a_release_the_live_one(real_live: Lap) -> None:
+    by_hand(real_live, 1)
+    assert promotions(real_live)[-1] == (1, 3)
+    with real_live.store.read() as db:
+        assert live.promotions_of(db, "radar")[-1].reason == "promoted by Ada: it was good"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (3, "release 3 is live already"),
+        (2, "release 2 cannot be loaded: was changed"),
+        (9, "there is no release 9"),
+    ],
+)
+def test_what_a_person_cannot_make_live_changes_nothing(real_live: Lap, version: int, said: str) -> None:
+    damage(real_live, 2)
+    before = promotions(real_live)
+    with pytest.raises(ReleaseError, match=said):
+        by_hand(real_live, version)
+    assert promotions(real_live) == before
+
+
+def test_who_had_it_trained_cannot_make_it_live_where_approval_is_required(make_lap: MakeLap) -> None:
+    lap = make_lap(delivery={"approval": "required"})
+    order = evaluated(lap)
+    with lap.store.write() as db:
+        trained = order.handover(Stage.TRAINING, code_version="1", output="x", summary={"asked_by": "Ada"})
+        messages.save_handover(db, trained.model_copy(update={"attempt": 7}), "", lap.now())
+    with pytest.raises(PersonNeeded):
+        deployed(lap, order)
+    with pytest.raises(ReleaseError, match="Ada had it trained and may not approve it"):
+        by_hand(lap, 1)
+    assert lap.live() is None
+    by_hand(lap, 1, "Grace")
+    assert promotions(lap) == [(1, None)]
 
 
 def test_a_rollback_around_the_ring_on_real_releases(make_lap: MakeLap, script: Script) -> None:

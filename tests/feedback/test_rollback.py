@@ -8,8 +8,8 @@ import pytest
 
 from include.kreislauf.deployment import delivery
 from include.kreislauf.deployment.promotion import roll_back
-from include.kreislauf.errors import ContractError
-from include.kreislauf.feedback.by_command import nobodys_loops, roll_back_now
+from include.kreislauf.errors import ContractError, ReleaseError
+from include.kreislauf.feedback.by_command import nobodys_loops, promote_now, roll_back_now
 from include.kreislauf.feedback.receipt import Refused
 from include.kreislauf.handovers import Edge, Loop, Reason, Role
 from include.kreislauf.store import live, rollouts
@@ -44,7 +44,7 @@ def test_one_click_flips_back_and_asks_data_science_for_a_better_one(two_live: L
     first = sent[0]
     assert isinstance(first, Loop)
     assert (first.edge, first.reason) == (Edge.MLOPS_TO_DATA_SCIENCE, Reason.ROLLED_BACK)
-    assert first.text == "rolled back to release 1: it is worse"
+    assert first.text == "rolled back to release 1: Ada: it is worse"
     assert changes(two_live)[:3] == [(1, None), (2, 1), (1, 2)]
     assert version(two_live) == 3, "the loop led to a better one"
     assert two_live.cycles()[-1].state is State.LIVE
@@ -80,9 +80,11 @@ def test_two_who_take_the_same_release_back_go_back_once(two_live: Lap) -> None:
     orders = [
         two_live.receive(two_live.by_hand(Role.MLOPS, roll_back=True, by=name)) for name in ("Ada", "Bob")
     ]
-    texts = [roll_back(order, two_live.store, two_live.settings).text for order in orders]
+    roll_back(orders[0], two_live.store, two_live.settings)
+    with pytest.raises(ReleaseError, match="release 3 had been taken back already: release 2 is live"):
+        roll_back(orders[1], two_live.store, two_live.settings)
     assert version(two_live) == 2
-    assert texts[1] == "release 3 had been taken back already: release 2 is live"
+    assert [one.state for one in two_live.cycles()[-2:]] == [State.PROPOSED, State.REFUSED]
 
 
 def test_what_is_tried_is_aborted_by_a_rollback(two_live: Lap) -> None:
@@ -96,7 +98,7 @@ def test_what_is_tried_is_aborted_by_a_rollback(two_live: Lap) -> None:
     with two_live.store.read() as db:
         tried = rollouts.find(db, two_live.use_case, number)
     assert tried is not None
-    assert (tried.state, tried.note) == (RolloutState.ABORTED, "rolled back: it is worse")
+    assert (tried.state, tried.note) == (RolloutState.ABORTED, "rolled back: a person: it is worse")
     assert version(two_live) == 1
 
 
@@ -121,6 +123,39 @@ def test_a_command_flips_at_once_and_leaves_a_loop_for_the_next_run(two_live: La
     with two_live.store.read() as db:
         assert nobodys_loops(db, "radar") == []
     assert version(two_live) == 3
+
+
+def test_a_rollback_that_changes_nothing_leaves_no_loop_and_no_open_cycle(scripted: Lap) -> None:
+    scripted.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    with pytest.raises(ReleaseError, match="nothing to roll back to: there was no release before"):
+        roll_back_now(
+            scripted.store, scripted.settings, "radar", by="Ada", reason="it is worse", now=scripted.now()
+        )
+    assert scripted.loops() == []
+    assert [one.state for one in scripted.cycles()] == [State.LIVE, State.REFUSED]
+    assert changes(scripted) == [(1, None)]
+
+
+def test_by_click_too_a_rollback_that_changes_nothing_leaves_no_open_cycle(scripted: Lap) -> None:
+    scripted.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    with pytest.raises(ReleaseError, match="nothing to roll back to: there was no release before"):
+        scripted.manual(Role.MLOPS, roll_back=True, by="Ada")
+    assert scripted.loops() == []
+    assert [one.state for one in scripted.cycles()] == [State.LIVE, State.REFUSED]
+
+
+def test_where_time_comes_with_events_a_command_is_of_the_newest(two_live: Lap) -> None:
+    loop = roll_back_now(two_live.store, two_live.settings, "radar", by="Ada", reason="?", now=two_live.now())
+    assert loop.as_of == AS_OF
+    promote_now(two_live.store, two_live.settings, "radar", 2, by="Ada", reason="?", now=two_live.now())
+    with two_live.store.read() as db:
+        assert [one.as_of for one in live.promotions_of(db, "radar")] == [AS_OF] * 4
+
+
+def test_on_the_wall_clock_a_command_is_of_now(two_live: Lap) -> None:
+    now, watched = two_live.now(), two_live.settings.model_copy(update={"clock": "wall"})
+    loop = roll_back_now(two_live.store, watched, "radar", by="Ada", reason="?", now=now)
+    assert loop.as_of == now
 
 
 def test_a_command_says_what_it_lacks(scripted: Lap) -> None:

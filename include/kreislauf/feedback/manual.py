@@ -39,7 +39,7 @@ def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_cloc
             next_step="trigger the DAG again and fill in the form",
         )  # fmt: skip
     contract = _contract(db, incoming.role, form)
-    as_of = form.as_of or (now if wall_clock else _newest_time(db, form.use_case) or now)
+    as_of = form.as_of or (now if wall_clock else newest_time(db, form.use_case) or now)
     facts = {"use_case": form.use_case, "contract_hash": contract.hash if contract else UNSIGNED, "as_of": as_of,
              "run_id": incoming.run_id, "started_by": f"manual/{incoming.role}", "reason": form.reason,
              "by": form.by, "override": form.override}  # fmt: skip
@@ -203,7 +203,7 @@ def _attempt(db: Connection, cycle: Cycle, incoming: Incoming) -> int:
     return max(own or taken, default=1)
 
 
-def _newest_time(db: Connection, use_case: str) -> datetime | None:
+def newest_time(db: Connection, use_case: str) -> datetime | None:
     """The latest time the workflow has heard of: what "now" means where time comes with events."""
     tables = (cycles_table, verdicts_table)
     times = [db.scalar(select(func.max(t.c.as_of)).where(t.c.use_case == use_case)) for t in tables]

@@ -12,6 +12,9 @@ from sqlalchemy import Connection, Row, func, select, update
 from include.kreislauf.store.database import insert_once
 from include.kreislauf.store.schema import live_releases, promotions, releases
 
+ROLLED_BACK = "rolled back: "
+"""How the reason of a rollback begins."""
+
 
 @dataclass(frozen=True)
 class ReleaseRow:
@@ -124,11 +127,37 @@ def promotions_of(db: Connection, use_case: str) -> list[Row[Any]]:
 
 def version_before(changes: Sequence[Any]) -> int | None:
     """The version that the live one took over from; never one that was rolled back in favour of the live one."""
-    if not changes:
-        return None
-    first = next(one for one in changes if one.version == changes[-1].version)
-    previous: int | None = first.previous
-    return previous
+    return next(iter(versions_before(changes)), None)
+
+
+def versions_before(changes: Sequence[Any]) -> list[int]:
+    """Versions that a rollback may point to, the best first: each took over from the next, and none was taken back."""
+    first: dict[int, int | None] = {}
+    for one in changes:
+        first.setdefault(one.version, one.previous)
+    bad, found = taken_back(changes), []
+    version = first.get(changes[-1].version) if changes else None
+    while version is not None:
+        if version not in bad:
+            found.append(version)
+        version = first.get(version)
+    return found
+
+
+def is_rollback(changes: Sequence[Any], change: Any) -> bool:
+    """Whether a change pointed back: to what had been live before, for a rollback's reason."""
+    before = (one.version for one in changes if one.revision < change.revision)
+    return change.reason.startswith(ROLLED_BACK) and change.version in before
+
+
+def taken_back(changes: Sequence[Any]) -> dict[int, Any]:
+    """By version, the rollback that took it back; not of those that a person made live again since."""
+    found: dict[int, Any] = {}
+    for one in changes:
+        found.pop(one.version, None)
+        if one.previous is not None and is_rollback(changes, one):
+            found[one.previous] = one
+    return found
 
 
 def _release(row: Row[Any] | None) -> ReleaseRow | None:
