@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from include.kreislauf.deployment import contents
 from include.kreislauf.deployment.approval import Approval
 from include.kreislauf.deployment.delivery import Phase
 from include.kreislauf.deployment.looking import look
-from include.kreislauf.deployment.promotion import promote_by_hand
+from include.kreislauf.deployment.promotion import BY_HAND, promote_by_hand
 from include.kreislauf.deployment.step import StillTried, deploy
 from include.kreislauf.errors import ReleaseError, TrainingError
 from include.kreislauf.handovers import Edge, Handover, Loop, PersonNeeded, Reason, Role, Stage, WorkOrder
@@ -20,6 +21,7 @@ from include.kreislauf.inference.served import Served
 from include.kreislauf.store import cycles, live, messages, release_files
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.schema import cycles as cycles_table
 from tests.support.fixtures import MakeLap
 from tests.support.lap import Lap
 from tests.support.script import Script, release
@@ -389,6 +391,48 @@ def test_a_rollback_around_the_ring_on_real_releases(make_lap: MakeLap, script: 
     lap.manual(Role.MONITORING, loop=Edge.MONITORING_TO_MLOPS, by="Ada", reason="it is worse")
     assert promotions(lap)[:3] == [(1, None), (2, 1), (1, 2)]
     lap.served().check_golden()
+
+
+# What was taken back does not come back by itself
+
+
+@pytest.fixture
+def taken(lap: Lap) -> Lap:
+    """Release 2 was taken back; both were made of the winner of the same cycle."""
+    order = evaluated(lap)
+    for attempt in (1, 2):
+        deployed(lap, order.model_copy(update={"attempt": attempt}))
+    rolled_back(lap, asked(lap))
+    return lap
+
+
+def test_the_very_model_that_was_taken_back_is_sent_back(taken: Lap) -> None:
+    order = evaluated(taken)
+    loops = [deploy(order, taken.contract, taken.settings).message for _ in range(2)]
+    loop = loops[0]
+    assert isinstance(loop, Loop)
+    assert (loop.edge, loop.reason) == (Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED)
+    assert "it is the model that was taken back as release 2 (it is worse)" in loop.text
+    assert loops[0] == loops[1], "repeated, it says the same"
+    assert promotions(taken)[-1] == (1, 2)
+
+
+def test_who_overrides_brings_the_model_back(taken: Lap) -> None:
+    order = evaluated(taken).model_copy(update={"override": True, "by": "Ada"})
+    deployed(taken, order)
+    assert promotions(taken)[-1] == (3, 1)
+
+
+def test_a_promotion_after_a_rollback_does_not_carry_its_reason_as_its_own(lap: Lap) -> None:
+    deployed(lap, evaluated(lap))
+    order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))
+    with lap.store.write() as db:
+        db.execute(
+            update(cycles_table).where(cycles_table.c.cycle_id == order.cycle_id).values(started_by=BY_HAND)
+        )
+    deployed(lap, order)
+    with lap.store.read() as db:
+        assert live.promotions_of(db, lap.use_case)[-1].reason == "made after a rollback (a test)"
 
 
 # Tried, and agreed to

@@ -17,6 +17,8 @@ from include.kreislauf.store.workers import Worker
 
 WAIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
+NOT_CONFIRMED = "not confirmed"
+"""How the answer begins when a worker answers with another release."""
 LOAD_SECONDS = 600.0
 """A worker that is alive and has not loaded a release after so long will not."""
 
@@ -56,7 +58,7 @@ def confirm(store: Store, use_case: str, version: int, now: Callable[[], datetim
         if not lacking:
             return f"confirmed by {_count(alive)}"
         if time.monotonic() >= deadline:
-            return f"not confirmed after {WAIT_SECONDS:.0f} s: {'; '.join(_said(one, use_case) for one in lacking[:3])}"
+            return f"{NOT_CONFIRMED} after {WAIT_SECONDS:.0f} s: {'; '.join(_said(one, use_case) for one in lacking[:3])}"
         time.sleep(PAUSE_SECONDS)
 
 

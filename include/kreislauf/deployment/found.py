@@ -12,6 +12,8 @@ from include.kreislauf.statistics.intervals import Interval
 from include.kreislauf.statistics.verdicts import Verdict
 
 NO_NUMBERS: tuple[Evidence, ...] = ()
+SO_FAR = "_so_far"
+"""How the name of a check ends that goes on."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def number(name: str, value: float | Interval, unit: str = "", note: str = "") -
     """A number as evidence; of an interval its mean, the ends in the note."""
     if isinstance(value, Interval):
         note = "; ".join(
-            filter(None, [f"{_short(value.low)} to {_short(value.high)} at {value.level:.1%}", note])
+            filter(None, [f"{_short(value.low)} to {_short(value.high)} at {_level(value.level)}", note])
         )
         value = value.mean
     return Evidence(name=name, value=value if isfinite(value) else None, unit=unit, note=note)
@@ -65,8 +67,10 @@ def numbers_of(evidence: Mapping[str, Any]) -> tuple[Evidence, ...]:
 def as_markdown(evidence: Mapping[str, Any]) -> str:
     """The checks of a rollout for people: a section of the release note."""
     lines = []
+    concluded = {name for name in evidence if not name.endswith(SO_FAR)}
     for name, check in evidence.items():
-        if not isinstance(check, dict) or "verdict" not in check:
+        over = name.endswith(SO_FAR) and name.removesuffix(SO_FAR) in concluded
+        if over or not isinstance(check, dict) or "verdict" not in check:
             continue
         then = f" ({check['then']}, as the contract says)" if check["then"] else ""
         lines.append(f"- **{name}: {check['verdict']}**{then}: {check['text']}")
@@ -79,6 +83,12 @@ def _line(one: Evidence) -> str:
     return (
         f"{one.name.replace('_', ' ')}: {f'{shown} {one.unit}'.strip()}{f' ({one.note})' if one.note else ''}"
     )
+
+
+def _level(level: float) -> str:
+    """A level of confidence with as many digits as tell it from certainty."""
+    digits = next((digits for digits in range(1, 12) if float(f"{level * 100:.{digits}f}") < 100), 12)
+    return f"{level * 100:.{digits}f}%"
 
 
 def _short(value: float) -> str:

@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 from include.kreislauf.deployment.approval import Approval, objection, trainers
-from include.kreislauf.deployment.asking import note_of, question
+from include.kreislauf.deployment.asking import note_of, question, same_as_taken_back
 from include.kreislauf.deployment.confirmation import confirm
 from include.kreislauf.deployment.delivery import Delivery, Phase, Progress, begin
 from include.kreislauf.deployment.found import numbers_of
-from include.kreislauf.deployment.promotion import STARTS, roll_back
+from include.kreislauf.deployment.promotion import STARTS, promote_command, roll_back
 from include.kreislauf.deployment.release import make_release, verify_release
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.evaluation.winner import load_winner
@@ -78,6 +78,8 @@ class _Deployment:
             verified = True
         rollout = begin(self.store, row, self.contract, self.settings.now())
         delivery = Delivery.of(self.order, self.contract, self.settings, rollout.version)
+        if bad := self._was_taken_back(row):
+            return self._ended(delivery.reject(bad, self.settings.now()).rollout, row)
         progress = self._wait_for_workers(delivery)
         if progress.phase in (Phase.LOADING, Phase.TRYING):
             raise StillTried(progress.rollout.note)
@@ -92,6 +94,16 @@ class _Deployment:
         with self.store.read() as db:
             row = live.release_of(db, order.use_case, order.cycle_id, order.attempt)
             return row, rollouts.find(db, order.use_case, row.version) if row else None
+
+    def _was_taken_back(self, row: ReleaseRow) -> str:
+        """Why the very model must not go live again, where no person decides that; else nothing."""
+        asks = self.contract.delivery.approval == "required"
+        found = None if asks or self.order.override else same_as_taken_back(self.store, row)
+        if found is None:
+            return ""
+        version, why = found
+        way = promote_command(row.use_case, version)
+        return f"it is the model that was taken back as release {version} ({why}); to bring that back: {way}"
 
     def _make(self) -> ReleaseRow:
         winner = load_winner(self.settings, self.order.use_case, self.order.inputs[Stage.EVALUATION])
@@ -171,4 +183,5 @@ def _fault(text: str) -> tuple[Evidence, ...]:
 def _why(order: WorkOrder, store: Store) -> str:
     """Why the cycle was opened: the reason that a promotion carries."""
     with store.read() as db:
-        return cycles.get_cycle(db, order.use_case, order.cycle_id).reason
+        cycle = cycles.get_cycle(db, order.use_case, order.cycle_id)
+    return f"made after a rollback ({cycle.reason})" if cycle.started_by in STARTS else cycle.reason
