@@ -9,6 +9,7 @@ import pytest
 from include.kreislauf.feedback.monitor import check, check_all, due_orders
 from include.kreislauf.handovers import Edge, Loop, Reason, Role, Stage
 from include.kreislauf.store import contracts
+from include.kreislauf.store import live as pointer
 from include.kreislauf.store.contracts import SignOff
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.observations import Verdict
@@ -212,6 +213,45 @@ def test_a_loop_that_helped_begins_the_count_anew(live: Lap) -> None:
     assert edges[:4] == [Edge.MONITORING_TO_DATA_ENGINEERING] * 4
     assert edges[4] is Edge.MONITORING_TO_REQUIREMENTS
     assert [row.helped for row in live.loops()] == [False, True, False, False, None]
+
+
+# Back to the release before
+
+
+def replaced(lap: Lap, before: float, after: float) -> Loop:
+    """What a check says of a release in breach that replaced, by hand, one with another uplift."""
+    lap.check(year(lap, 2016, before))
+    lap.manual(Role.MLOPS, override=True, by="Ada")
+    loop = raised(lap, year(lap, 2017, after))
+    assert loop is not None
+    return loop
+
+
+def test_a_release_that_is_worse_than_a_healthy_one_before_goes_back(live: Lap) -> None:
+    loop = replaced(live, 0.05, -0.05)
+    assert (loop.edge, loop.reason) == (Edge.MONITORING_TO_MLOPS, Reason.WORSE_THAN_BEFORE)
+    values = {one.name: (one.value, one.note) for one in loop.evidence}
+    assert values[UPLIFT][0] == pytest.approx(-0.05)
+    assert values[f"{UPLIFT}_before"] == (pytest.approx(0.05), "release 1")
+    assert loop.text.endswith("; release 1 was healthy with 0.05")
+    live.event(loop)
+    with live.store.read() as db:
+        assert [one.version for one in pointer.promotions_of(db, "radar")][:3] == [1, 2, 1]
+
+
+def test_a_release_before_that_was_not_healthy_is_not_gone_back_to(live: Lap) -> None:
+    live.run(live.by_hand(Role.MONITORING, as_of=year(live, 2016, -0.01)))
+    live.manual(Role.MLOPS, override=True, by="Ada")
+    loop = raised(live, year(live, 2017, -0.05))
+    assert loop is not None
+    assert loop.edge is Edge.MONITORING_TO_DATA_ENGINEERING
+
+
+def test_a_release_before_that_nobody_has_judged_is_not_gone_back_to(live: Lap) -> None:
+    live.manual(Role.MLOPS, override=True, by="Ada")
+    loop = raised(live, year(live, 2016, -0.05))
+    assert loop is not None
+    assert loop.edge is Edge.MONITORING_TO_DATA_ENGINEERING
 
 
 # A person's loop

@@ -149,7 +149,8 @@ def _raise(
     busy = cycles.in_state(db, order.use_case, State.ACTIVE, State.WAITING)
     if busy and not forced:
         return None
-    edge, reason, text = _diagnose(db, order, finding, forced)
+    better = None if forced else _better_before(db, order, finding)
+    edge, reason, text = _diagnose(db, order, finding, forced, better)
     newest = max(finding.judgement.by_period, default=release.as_of)
     origin = (
         f"monitoring/{order.run_id}"
@@ -169,7 +170,7 @@ def _raise(
     loop = Loop(
         use_case=order.use_case, cycle_id=child.cycle_id, contract_hash=contract.hash, as_of=child.as_of,
         run_id=order.run_id, edge=edge, reason=reason, text=text, parent_cycle_id=release.cycle_id,
-        metric=finding.metric.name, metric_before=before, evidence=_evidence(finding, rows),
+        metric=finding.metric.name, metric_before=before, evidence=(*_evidence(finding, rows), *_as_evidence(finding, better)),
         by=order.by if forced else MACHINE, override=order.override and forced is not None,
     )  # fmt: skip
     known = messages.find_loop(db, loop.id)
@@ -180,12 +181,19 @@ def _raise(
 
 
 def _diagnose(
-    db: Connection, order: WorkOrder, finding: Finding, forced: Edge | None
+    db: Connection,
+    order: WorkOrder,
+    finding: Finding,
+    forced: Edge | None,
+    better: observations.Verdict | None,
 ) -> tuple[Edge, Reason, str]:
-    """Where the work goes. This first form knows one cause beside the default: loops that did not help."""
+    """Where the work goes: back to a release that was better, to a person when loops did not help, else to new data."""
     if forced:
         return forced, Reason.RETRIGGERED, f"{order.by}: {order.reason}"
     text = f"{finding.metric.name}: {finding.judgement.text}"
+    if better:
+        before = f"release {better.release} was healthy with {better.value:.4g}"
+        return Edge.MONITORING_TO_MLOPS, Reason.WORSE_THAN_BEFORE, f"{text}; {before}"
     if (spent := _loops_without_help(db, order.use_case)) >= LOOPS_WITHOUT_HELP:
         return (
             Edge.MONITORING_TO_REQUIREMENTS,
@@ -193,6 +201,29 @@ def _diagnose(
             f"{spent} loops did not help; {text}",
         )
     return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL, text
+
+
+def _better_before(db: Connection, order: WorkOrder, finding: Finding) -> observations.Verdict | None:
+    """The last verdict on the release that a rollback would go back to, if it was healthy and better than the live one.
+
+    Of every business metric more is better: a breach is a mean below the threshold.
+    """
+    version, now = live.version_before(live.promotions_of(db, order.use_case)), finding.judgement.value
+    found = [
+        one for one in observations.verdicts_of(db, order.use_case)
+        if (one.release, one.metric) == (version, finding.metric.name) and one.as_of <= order.as_of
+    ]  # fmt: skip
+    last = found[-1] if found else None
+    if last is None or last.verdict != "healthy" or last.value is None or now is None:
+        return None
+    return last if last.value > now else None
+
+
+def _as_evidence(finding: Finding, better: observations.Verdict | None) -> tuple[Evidence, ...]:
+    if better is None:
+        return ()
+    name, unit = f"{better.metric}_before", finding.metric.unit
+    return (Evidence(name=name, value=better.value, unit=unit, note=f"release {better.release}"),)
 
 
 def _loops_without_help(db: Connection, use_case: str) -> int:
