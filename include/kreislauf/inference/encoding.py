@@ -15,7 +15,8 @@ from include.kreislauf.errors import PreparationError
 from include.kreislauf.inference.compiled import Flag, Number, Plan
 
 Floats = npt.NDArray[np.float64]
-Row = Mapping[str, Any]
+Row = Mapping[str, Any] | Sequence[Any]
+"""The features by name, or, for an encoder ``by_position``, numbers first, then categories, as the plan has them."""
 Writes = tuple[tuple[int, float], ...]
 """Places of the encoded row and what to write there."""
 NAN = float("nan")
@@ -25,10 +26,21 @@ WHERE = "features"
 
 
 class RowEncoder:
-    """Encodes rows that hold every feature; ``None`` and NaN are missing values. It keeps nothing between calls."""
+    """Encodes rows that hold every feature; ``None`` and NaN are missing values. It keeps nothing between calls.
 
-    def __init__(self, plan: Plan) -> None:
+    Parameters
+    ----------
+    by_position: rows are sequences, numbers first, then categories, instead of mappings.
+    """
+
+    def __init__(self, plan: Plan, *, by_position: bool = False) -> None:
         self.plan = plan
+        names = [*plan.numeric, *plan.categorical]
+        # What a feature is found by in a row; everything below goes by it.
+        self._name_of: dict[Any, str] = (
+            dict(enumerate(names)) if by_position else {name: name for name in names}
+        )
+        key_of = {name: key for key, name in self._name_of.items()}
         self._limit = LARGEST if plan.bounded else math.inf
         # One place more than the row is wide, for what only has a flag: its number goes nowhere.
         self._template = [0.0] * (plan.width + 1)
@@ -36,19 +48,20 @@ class RowEncoder:
             self._template[flag.place] = flag.present
         for table in plan.tables:
             self._template[table.place] = _value(table.other)
-        self._missing = {name: self._of_missing(name) for name in plan.numeric}
-        scaled = [(one.feature, one.place, one.mean, one.scale) for one in plan.numbers]
+        self._missing = {key_of[name]: self._of_missing(name) for name in plan.numeric}
+        scaled = [(key_of[one.feature], one.place, one.mean, one.scale) for one in plan.numbers]
         bare = {flag.feature for flag in plan.flags} - {one.feature for one in plan.numbers}
-        self._numbers = tuple(scaled + [(name, plan.width, 0.0, 1.0) for name in sorted(bare)])
+        self._numbers = tuple(scaled + [(key_of[name], plan.width, 0.0, 1.0) for name in sorted(bare)])
         self._features = list(dict.fromkeys(one[0] for one in self._numbers))
         self._sources = np.array([self._features.index(one[0]) for one in self._numbers], dtype=np.intp)
         self._places = np.array([one[1] for one in self._numbers], dtype=np.intp)
         self._means = np.array([[one[2]] for one in self._numbers]).reshape(-1, 1)
         self._scales = np.array([[one[3]] for one in self._numbers]).reshape(-1, 1)
-        self._tables = {name: self._lookup(name) for name in plan.categorical}
+        self._tables = {key_of[name]: self._lookup(name) for name in plan.categorical}
         self._hot = tuple(self._tables.items())
+        self._blocks = {key: _Block.of(table, self._template) for key, table in self._hot}
         self._refused = {
-            name: [
+            key_of[name]: [
                 any(table.feature == name and table.refuses_missing for table in plan.tables),
                 any(table.feature == name and table.refuses_other for table in plan.tables),
             ]
@@ -79,7 +92,7 @@ class RowEncoder:
                     writes = self._writes_of(name, row[name])
                 for place, value in writes:
                     values[place] = value
-        except (KeyError, TypeError, OverflowError) as error:
+        except (LookupError, TypeError, OverflowError) as error:
             raise self._fault(row) from error
         return array("d", values)
 
@@ -93,9 +106,9 @@ class RowEncoder:
                 scaled = (numbers[self._sources] - self._means) / self._scales
             encoded[:, self._places] = scaled.T
             self._write_missing(encoded, np.isnan(numbers))
-            for name, table in self._hot:
-                self._write_categories(encoded, rows, name, table)
-        except (KeyError, TypeError, OverflowError) as error:
+            for key, block in self._blocks.items():
+                self._write_categories(encoded, [row[key] for row in rows], key, block)
+        except (LookupError, TypeError, OverflowError) as error:
             for row in rows:
                 self.one(row)  # says which feature is at fault
             raise PreparationError("rows cannot be encoded", where=WHERE) from error
@@ -143,16 +156,19 @@ class RowEncoder:
             for place, value in self._missing[self._features[number]]:
                 encoded[missing[number], place] = value
 
-    def _write_categories(
-        self, encoded: Floats, rows: Sequence[Row], name: str, table: Mapping[Any, Writes]
-    ) -> None:
-        places, written = [], []
-        for start, row in zip(range(0, encoded.size, encoded.shape[1]), rows, strict=True):
-            writes = table.get(row[name])
-            for place, value in self._writes_of(name, row[name]) if writes is None else writes:
-                places.append(start + place)
-                written.append(value)
-        encoded.reshape(-1)[places] = written
+    def _write_categories(self, encoded: Floats, values: list[Any], key: Any, block: _Block) -> None:
+        """The places that a category touches, for all rows at once; what is unusual, value by value."""
+        try:
+            lines = [block.lines[value] for value in values]
+        except (KeyError, TypeError):
+            table = self._tables[key]
+            found = ((value, table.get(value)) for value in values)
+            lines = [
+                block.line_of(self._writes_of(key, value) if writes is None else writes)
+                for value, writes in found
+            ]
+        if block.places.size:
+            encoded[:, block.places] = block.contents[lines]
 
     def _writes_of(self, name: str, value: Any) -> Writes:
         """For what is not among the known texts."""
@@ -166,8 +182,9 @@ class RowEncoder:
             return table[text]
         refuses_missing, refuses_other = self._refused[name]
         if refuses_missing if text is None else refuses_other:
+            known = self._name_of[name]
             raise PreparationError(
-                f"{name} is {value!r}", where=WHERE, allowed=self.plan.categorical[name],
+                f"{known} is {value!r}", where=WHERE, allowed=self.plan.categorical[known],
                 next_step="send a value that was seen in training",
             )  # fmt: skip
         return table[None] if text is None else ()
@@ -194,16 +211,52 @@ class RowEncoder:
     def _fault(self, row: Row) -> PreparationError:
         """What is wrong with a row that could not be encoded."""
         needed = [*self._features, *self._tables]
-        if lacking := [name for name in needed if name not in row]:
-            return PreparationError(
-                f"features are missing: {', '.join(lacking)}", where=WHERE, allowed=needed
-            )
-        for name, *_ in self._numbers:
+        there = row if isinstance(row, Mapping) else range(len(row))
+        if lacking := [self._name_of[key] for key in needed if key not in there]:
+            names = [self._name_of[key] for key in needed]
+            return PreparationError(f"features are missing: {', '.join(lacking)}", where=WHERE, allowed=names)
+        for key, *_ in self._numbers:
             try:
-                self._usable(row[name]) - 0.0
+                self._usable(row[key]) - 0.0
             except (TypeError, ValueError):
-                return PreparationError(f"{name} is {row[name]!r}", where=WHERE, allowed="a number, or none")
+                return PreparationError(
+                    f"{self._name_of[key]} is {row[key]!r}", where=WHERE, allowed="a number, or none"
+                )
         return PreparationError("a number is too large, or a category is no text", where=WHERE)
+
+
+class _Block:
+    """The places that one category touches, and what stands there for each of its values.
+
+    Parameters
+    ----------
+    lines: by value, its line of ``contents``, (lines, places).
+    """
+
+    def __init__(self, places: list[int], template: Sequence[float]) -> None:
+        self.places = np.array(places, dtype=np.intp)
+        self.contents = np.empty((0, len(places)))
+        self.lines: dict[Any, int] = {}
+        self._template = template
+        self._line_of_writes: dict[Writes, int] = {}
+
+    @classmethod
+    def of(cls, table: Mapping[Any, Writes], template: Sequence[float]) -> _Block:
+        """The block of a category's table."""
+        found = cls(sorted({place for writes in table.values() for place, _ in writes}), template)
+        found.lines = {value: found.line_of(writes) for value, writes in table.items()}
+        found.line_of(())
+        return found
+
+    def line_of(self, writes: Writes) -> int:
+        """The line of some writes; :meth:`of` has made one for each that there can be."""
+        known = self._line_of_writes.get(writes)
+        if known is None:
+            written = {**{place: self._template[place] for place in self.places.tolist()}, **dict(writes)}
+            line = [[written[place] for place in self.places.tolist()]]
+            known = self._line_of_writes[writes] = len(self.contents)
+            self.contents = np.vstack([self.contents, np.array(line).reshape(1, -1)])
+        return known
 
 
 def _value(number: float | None) -> float:

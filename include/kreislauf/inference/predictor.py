@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ class Predictor:
         }
         self.classes = description.classes
         self._encoder = RowEncoder(description.plan)
+        self._by_position = RowEncoder(description.plan, by_position=True)
         self._members = tuple(_member(one, compiled, description.plan.width) for one in description.members)
         self._total = sum(one.weight for one in self._members)
         plain = len(self._members) == 1 and self._members[0].link == "identity"
@@ -50,16 +52,22 @@ class Predictor:
             return float(self.predict([row])[0])
         return self._one(self._encoder.one(row))
 
+    def predict_values(self, values: Sequence[Any]) -> float:
+        """As :meth:`predict_one`, for the values alone: numbers first, then categories."""
+        if self.classes:
+            return float(self.evaluate(self.encode([values]))[0])
+        return self._one(self._by_position.one(values))
+
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,), each exactly as :meth:`predict_one` gives it; raises as it does."""
-        return self.evaluate(self.encode(rows))
+        return self.evaluate(self._encoder.many(rows))
 
-    def encode(self, rows: Sequence[Row]) -> Floats:
-        """The first half of :meth:`predict`, (n, width): plain Python, which needs its lock."""
-        return self._encoder.many(rows)
+    def encode(self, values: Sequence[Sequence[Any]]) -> Floats:
+        """Rows as :meth:`predict_values` takes them, encoded, (n, width): plain Python, which needs its lock."""
+        return self._by_position.many(values)
 
     def evaluate(self, encoded: Floats) -> Floats:
-        """The second half, (n,): most of it is trees, which do not need Python's lock."""
+        """Predictions for encoded rows, (n,): most of it is trees, which do not need Python's lock."""
         found = self._mean(encoded)
         if not self.classes:
             return found[:, 0]

@@ -47,11 +47,14 @@ class Predicting(Protocol):
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,)."""
 
-    def encode(self, rows: Sequence[Row]) -> Any:
-        """The first half of ``predict``, which needs Python's lock."""
+    def predict_values(self, values: Sequence[Any]) -> float:
+        """As ``predict_one``, for the values alone: numbers first, then categories."""
+
+    def encode(self, values: Sequence[Sequence[Any]]) -> Any:
+        """Such rows, made ready for ``evaluate``; needs Python's lock."""
 
     def evaluate(self, encoded: Any) -> Floats:
-        """The second half."""
+        """Predictions, (n,)."""
 
 
 class SklearnPredictor:
@@ -73,21 +76,27 @@ class SklearnPredictor:
         """The prediction for a row that holds every feature."""
         return float(self.predict([row])[0])
 
+    def predict_values(self, values: Sequence[Any]) -> float:
+        """As :meth:`predict_one`, for the values alone: numbers first, then categories."""
+        return float(self.evaluate(self.encode([values]))[0])
+
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,); classes as their numbers."""
-        return self.evaluate(self.encode(rows)) if rows else np.empty(0)
+        names = [*self.numeric, *self.categorical]
+        return self.evaluate(self.encode([[row[name] for name in names] for row in rows]))
 
-    def encode(self, rows: Sequence[Row]) -> Any:
+    def encode(self, values: Sequence[Sequence[Any]]) -> Any:
         """A frame of the rows."""
         import pandas as pd
 
-        columns = [*self.numeric, *self.categorical]
-        frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)
+        frame = pd.DataFrame(list(values), columns=[*self.numeric, *self.categorical])
         frame[list(self.numeric)] = frame[list(self.numeric)].astype(float)
         return frame
 
     def evaluate(self, encoded: Any) -> Floats:
         """Predictions for a frame, (n,)."""
+        if not len(encoded):
+            return np.empty(0)
         return np.asarray(self._model.predict(encoded), dtype=np.float64)
 
 

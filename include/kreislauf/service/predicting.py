@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import repeat
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +20,7 @@ from include.kreislauf.service.journal import Journal
 from include.kreislauf.service.limits import refuse_future
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.problems import RefusedError, invalid, unavailable
-from include.kreislauf.service.rows import AskedRow, Found, given_features, refusals, with_values
+from include.kreislauf.service.rows import AskedRow, Found, Given, given_by, refusals, with_values
 from include.kreislauf.service.schemas import Fault
 from include.kreislauf.service.served_release import ServedRelease
 from include.kreislauf.settings import Settings
@@ -32,7 +33,6 @@ MAX_SHADOWS = 64
 """So many requests may wait for their shadow; the others go without, and are counted."""
 
 log = logging.getLogger("kreislauf.service")
-_encode = msgspec.json.Encoder().encode
 _trees = ThreadPoolExecutor(2, thread_name_prefix="trees")
 
 
@@ -81,10 +81,11 @@ class Predicting:
         now = self._settings.now()
         when = self._when(as_of, now)
         arm = trial.arm_of(key) if trial else Arm.CHAMPION
-        release, found, arm = await self._predict(champion, trial, arm, rows)
+        release, (found, given), arm = await self._predict(champion, trial, arm, rows)
         at = stamp(now)
         as_of_at = at if when is now else stamp(when)
-        logged = _logged(release, rows, found, arm, (stamp(period) if period else as_of_at, as_of_at, at))
+        times = (stamp(period) if period else as_of_at, as_of_at, at)
+        logged = _logged(release, found, given.texts, arm, times)
         await self._journal.write_predictions(logged)
         self._count(use_case, arm, found)
         if trial and arm is not Arm.CHAMPION:
@@ -141,7 +142,7 @@ class Predicting:
 
     async def _predict(
         self, champion: ServedRelease, trial: Trial | None, arm: Arm, rows: Sequence[AskedRow]
-    ) -> tuple[ServedRelease, Found, Arm]:
+    ) -> tuple[ServedRelease, tuple[Found, Given], Arm]:
         """The canary's answer where it is its turn; where it fails, the champion's: no request fails for a trial."""
         if arm is not Arm.CANARY or trial is None or trial.release is None:
             return champion, await _computed(champion, rows), arm
@@ -192,48 +193,54 @@ class Predicting:
 
 def _compute(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
     """As :func:`_computed`, all of it in the thread that calls."""
-    given = given_features(release, rows)
-    return with_values(release, rows, given, release.predict(given.features) if given.features else ())
+    given = given_by(release, rows)
+    predictor = release.served.predictor
+    values = predictor.evaluate(predictor.encode(given.values)).tolist() if given.values else ()
+    return with_values(release, rows, given, values)
 
 
-async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
+async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> tuple[Found, Given]:
     """Predict all rows, those with features of their own in one call of the model.
 
     Raises
     ------
     RefusedError: the release cannot predict a row.
     """
-    given = given_features(release, rows)
+    given = given_by(release, rows)
     values: Sequence[float] = ()
-    if given.features:
+    if given.values:
         with refusals():
-            values = await _values(release, given.features)
-    return with_values(release, rows, given, values)
+            values = await _values(release, given.values)
+    return with_values(release, rows, given, values), given
 
 
-async def _values(release: ServedRelease, features: list[Mapping[str, Any]]) -> Sequence[float]:
-    if not release.is_quick:
-        return await run_in_threadpool(release.predict, features)
-    if len(features) <= QUICK_ROWS:
-        return release.predict(features)
+async def _values(release: ServedRelease, given: list[tuple[Any, ...]]) -> Sequence[float]:
     predictor = release.served.predictor
-    encoded = predictor.encode(features)
-    found = await asyncio.get_running_loop().run_in_executor(_trees, predictor.evaluate, encoded)
+    if not release.is_quick:
+        found = await run_in_threadpool(lambda: predictor.evaluate(predictor.encode(given)))
+    elif len(given) == 1:
+        return [predictor.predict_values(given[0])]
+    elif len(given) <= QUICK_ROWS:
+        found = predictor.evaluate(predictor.encode(given))
+    else:
+        encoded = predictor.encode(given)
+        found = await asyncio.get_running_loop().run_in_executor(_trees, predictor.evaluate, encoded)
     values: list[float] = found.tolist()
     return values
 
 
 def _logged(
-    release: ServedRelease, rows: Sequence[AskedRow], found: Found, arm: Arm, times: tuple[Any, Any, Any]
+    release: ServedRelease, found: Found, texts: Sequence[str | None], arm: Arm, times: tuple[str, str, str]
 ) -> list[LoggedPrediction]:
-    use_case, version = release.about.use_case, release.version
-    logged, ids = [], new_ids(len(rows))
-    for key, row, (entity, known, value) in zip(ids, rows, found, strict=True):
-        low, high = (None, None) if value is None else release.served.interval(value)
-        features = None if row.features is None else _encode(row.features).decode()
-        logged.append(
-            LoggedPrediction(
-                key, use_case, version, entity, known, value, *times, low, high, features, arm.value
-            )
-        )
-    return logged
+    entities, known, values = zip(*found, strict=True)
+    width = release.served.half_width
+    lows: Iterable[float | None] = repeat(None)
+    highs = lows
+    if width is not None:
+        lows = [None if value is None else value - width for value in values]
+        highs = [None if value is None else value + width for value in values]
+    columns = (
+        new_ids(len(found)), repeat(release.about.use_case), repeat(release.version), entities, known, values,
+        *map(repeat, times), lows, highs, texts, repeat(arm.value),
+    )  # fmt: skip
+    return list(map(LoggedPrediction._make, zip(*columns, strict=False)))

@@ -8,7 +8,7 @@ what is wrong. Both ways lead to the same :class:`~include.kreislauf.service.pre
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
@@ -26,7 +26,16 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_NO_CO
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
     entity: _Text | None = None
-    features: dict[str, float | str] | None = None
+    sent: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="features")
+
+    @property
+    def features(self) -> Any:
+        """As they were sent, for those who tell what is wrong with them."""
+        return msgspec.json.decode(self.sent)
+
+    def features_text(self) -> str | None:
+        """As JSON; the release knows how to read it."""
+        return str(self.sent, "utf-8") if memoryview(self.sent)[0] == _OPEN else None
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +47,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     key: _Text | None = None
 
 
+_OPEN, _OBJECT_OR_NULL = ord("{"), b"{n"
 _decode = msgspec.json.Decoder(_Request).decode
 _encode = msgspec.json.Encoder().encode
 _moment: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -73,9 +83,12 @@ class Quick:
         if first.get("more_body") or len(body) > MAX_BODY_BYTES or (asked := _read(scope, body)) is None:
             return _again(first, receive)
         request, as_of, period = asked
-        answer = await self._predicting.answer(
-            use_case, request.rows, as_of=as_of, period=period, key=request.key
-        )
+        try:
+            answer = await self._predicting.answer(
+                use_case, request.rows, as_of=as_of, period=period, key=request.key
+            )
+        except msgspec.DecodeError:  # features that are refused, and that only FastAPI can show
+            return _again(first, receive)
         content = _encode(answer)
         headers = [_JSON, (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -89,6 +102,8 @@ def _read(scope: Scope, body: bytes) -> tuple[_Request, datetime | None, datetim
         return None
     try:
         asked = _decode(body)
+        if not all(memoryview(row.sent)[0] in _OBJECT_OR_NULL for row in asked.rows):
+            return None
         as_of = None if asked.as_of is None else _moment.validate_python(asked.as_of)
         period = None if asked.period is None else _start.validate_python(asked.period)
     except _NOT_TAKEN:

@@ -24,7 +24,10 @@ class AskedRow(Protocol):
     def entity(self) -> str | None: ...  # noqa: D102
 
     @property
-    def features(self) -> Mapping[str, Any] | None: ...  # noqa: D102
+    def features(self) -> Any: ...  # noqa: D102
+
+    def features_text(self) -> str | None:
+        """The features as JSON; ``None``: it has none."""
 
 
 Found = list[tuple[str | None, bool, float | None]]
@@ -33,38 +36,48 @@ Found = list[tuple[str | None, bool, float | None]]
 
 @dataclass(frozen=True)
 class Given:
-    """The features that the model has to compute, in the order of their rows; and per row whether they are known."""
+    """What the model has to compute for some rows.
 
-    features: list[Mapping[str, Any]]
+    Parameters
+    ----------
+    values: of the features, numbers first, in the order of the rows that need it.
+    known: per row, whether its features are.
+    texts: per row, its features as JSON.
+    """
+
+    values: list[tuple[Any, ...]]
     known: list[bool]
+    texts: list[str | None]
 
 
-def given_features(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
-    """What there is to compute of some rows.
+def given_by(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
+    """Read the features of rows.
 
     Raises
     ------
     RefusedError: a row has neither entity nor features, or its features are not those of the release.
     """
-    given = Given([], [])
+    given = Given([], [], [])
     for row in rows:
-        known: bool | None = True
-        if row.features is not None:
-            known = release.judge(row.features)
-            if known is not None and (row.entity is None or row.entity in release.values):
-                given.features.append(row.features)
-        elif row.entity is None:
-            known = None
-        if known is None:
+        entity, text, known = row.entity, row.features_text(), True
+        if text is not None:
+            read = release.read(text.encode("utf-8", "surrogatepass"))
+            if read is None:
+                raise _refusal(release, rows)
+            values, known = read
+            if entity is None or entity in release.values:
+                given.values.append(values)
+        elif entity is None:
             raise _refusal(release, rows)
         given.known.append(known)
+        given.texts.append(text)
     return given
 
 
 def with_values(
     release: ServedRelease, rows: Sequence[AskedRow], given: Given, values: Iterable[float]
 ) -> Found:
-    """What is answered for each row, from what the model computed for the given features.
+    """What is answered for each row, from what the model computed for the given values.
 
     Raises
     ------
@@ -72,14 +85,14 @@ def with_values(
     """
     computed = iter(values)
     found: Found = []
-    for row, known in zip(rows, given.known, strict=True):
+    for row, known, text in zip(rows, given.known, given.texts, strict=True):
         entity = row.entity
         if entity is None:
             found.append((None, known, next(computed)))
         elif entity not in release.values:
             found.append((entity, False, None))
         else:
-            found.append((entity, True, release.values[entity] if row.features is None else next(computed)))
+            found.append((entity, True, release.values[entity] if text is None else next(computed)))
     wrong = [i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)]
     if wrong:
         reason = "the prediction for these features is not a finite number"
@@ -108,6 +121,9 @@ def _faults(release: ServedRelease, index: int, row: AskedRow) -> Iterator[Fault
             yield Fault(
                 field=f"rows.{index}", reason="has neither entity nor features", allowed="entity, features"
             )
+        return
+    if not isinstance(row.features, Mapping):
+        yield Fault(field=f"rows.{index}.features", reason="Input should be a valid dictionary")
         return
     expected = [*release.numeric, *release.categorical]
     yield from _wrong_names(f"rows.{index}.features", row.features, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -80,6 +81,15 @@ class Row(Request):
         description="All features of the live release: finite numbers, and texts for the categorical ones. "
         "Left out: the features of the entity when the release was made.",
     )
+
+    def features_text(self) -> str | None:
+        """The features as JSON; ``None``: it has none. What JSON cannot carry becomes what no release takes."""
+        if self.features is None:
+            return None
+        try:
+            return msgspec.json.encode(self.features).decode()
+        except (ValueError, OverflowError, RecursionError):
+            return ""
 
 
 class PredictionsRequest(Request):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import astuple
 
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.inference.served import Served
@@ -22,6 +24,8 @@ class ServedRelease:
 
     Parameters
     ----------
+    decoder: reads the features of a row from JSON, numbers first, then categories.
+    seen: values of each category in training.
     values: entity of the snapshot -> its prediction.
     ranking: the same, highest first.
     """
@@ -30,6 +34,8 @@ class ServedRelease:
     about: ReleaseAnswer
     numeric: tuple[str, ...]
     categorical: Mapping[str, frozenset[str]]
+    decoder: msgspec.json.Decoder[Any] = field(repr=False)
+    seen: tuple[frozenset[str], ...] = field(repr=False)
     values: Mapping[str, float] = field(repr=False)
     ranking: tuple[RankedEntity, ...] = field(repr=False)
 
@@ -43,35 +49,22 @@ class ServedRelease:
         """Whether a row takes microseconds: then it is computed where the request arrives, without a thread."""
         return bool(self.served.kind == "compiled")
 
-    def judge(self, features: Mapping[str, Any]) -> bool | None:
-        """``None``: they are not exactly the release's features with values that can be used; no more is said here.
+    def read(self, features: bytes) -> tuple[tuple[Any, ...], bool] | None:
+        """The values of a row's features, numbers first, and whether all its categories were seen in training.
 
-        Else whether they are known: all categorical values were seen in training.
+        ``None``: they are not exactly the release's features with values that can be used; no more is said here.
         """
-        if len(features) != len(self.numeric) + len(self.categorical):
+        try:
+            values: tuple[Any, ...] = astuple(self.decoder.decode(features))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return None
-        for name in self.numeric:
-            value = features.get(name)
-            # bool is an int in Python, but true is no number in JSON; abs of an int never overflows
-            if value.__class__ not in (float, int) or not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
-                return None
         known = True
-        for name, seen in self.categorical.items():
-            value = features.get(name)
-            if value.__class__ is not str:
-                return None
+        for value, seen in zip(values[len(self.numeric) :], self.seen, strict=True):
             if value not in seen:
                 if not is_text(value):
                     return None
                 known = False
-        return known
-
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Predictions for accepted features; may be infinite where a model of squares overflows."""
-        if len(rows) == 1:
-            return [self.served.predict_one(rows[0])]
-        found: list[float] = self.served.predict(rows).tolist()
-        return found
+        return values, known
 
 
 def is_text(value: str) -> bool:
@@ -86,7 +79,7 @@ def served_release(served: Served) -> ServedRelease:
     ------
     ReleaseError: it predicts something that is no number for an entity of its snapshot.
     """
-    release = served.release
+    release, predictor = served.release, served.predictor
     names = list(release.snapshot)
     found = served.predict([release.snapshot[name] for name in names]) if names else np.empty(0)
     if not np.isfinite(found).all():
@@ -97,11 +90,26 @@ def served_release(served: Served) -> ServedRelease:
     return ServedRelease(
         served=served,
         about=about_release(release.manifest),
-        numeric=tuple(release.numeric),
-        categorical={name: frozenset(seen) for name, seen in release.categorical.items()},
+        numeric=predictor.numeric,
+        categorical=predictor.categorical,
+        decoder=_decoder(predictor.numeric, list(predictor.categorical)),
+        seen=tuple(predictor.categorical.values()),
         values=values,
         ranking=tuple(RankedEntity(entity=name, value=value) for name, value in ranked),
     )
+
+
+def _decoder(numeric: Sequence[str], categorical: Sequence[str]) -> msgspec.json.Decoder[Any]:
+    """Reads an object with exactly these features; what a type can say of their values, it says."""
+    number = Annotated[float, msgspec.Meta(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE)]
+    kinds: list[tuple[str, Any]] = [(name, number) for name in numeric] + [
+        (name, str) for name in categorical
+    ]
+    # a feature may have any name, a field may not
+    fields = [(f"f{place}", kind) for place, (_, kind) in enumerate(kinds)]
+    names = {field: name for (field, _), (name, _) in zip(fields, kinds, strict=True)}
+    kind = msgspec.defstruct("Features", fields, rename=names, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(kind)
 
 
 def about_release(manifest: Mapping[str, Any]) -> ReleaseAnswer:

