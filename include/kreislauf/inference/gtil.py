@@ -67,7 +67,8 @@ class Library:
         holding, releasing = ctypes.PyDLL(str(path)), ctypes.CDLL(str(path))
         self.predict_one: Any = holding.TreeliteGTILPredict
         self.predict_many: Any = releasing.TreeliteGTILPredict
-        self.deserialize: Any = holding.TreeliteDeserializeModelFromBytes
+        # takes milliseconds, in which others answer
+        self.deserialize: Any = releasing.TreeliteDeserializeModelFromBytes
         self.free: Any = holding.TreeliteFreeModel
         self.shape: Any = holding.TreeliteGTILGetOutputShape
         self.features: Any = holding.TreeliteQueryNumFeature
