@@ -104,6 +104,17 @@ class World:
     folder: Path
     store: Store
 
+    @classmethod
+    def live(cls, folder: Path, empty_store: Path) -> World:
+        """A world of its own with release 1 of ``radar`` live and its contract signed."""
+        path = folder / "kreislauf.db"
+        shutil.copy(empty_store, path)
+        world = cls(folder, Store(f"sqlite:///{path}"))
+        world.sign()
+        world.release(1)
+        world.promote(1)
+        return world
+
     def release(
         self, version: int, use_case: str = "radar", *, golden_shift: float = 0.0,
         snapshot: dict[str, dict[str, Any]] = SNAPSHOT_ROWS, manifest: dict[str, Any] | None = None,
@@ -251,12 +262,7 @@ def service(world: World, start: Start) -> Running:
 @pytest.fixture(scope="session")
 def shared(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, World]]:
     """As ``service``, but one for all tests that store nothing."""
-    folder = tmp_path_factory.mktemp("shared")
-    shutil.copy(empty_store, folder / "kreislauf.db")
-    world = World(folder, Store(f"sqlite:///{folder / 'kreislauf.db'}"))
-    world.sign()
-    world.release(1)
-    world.promote(1)
+    world = World.live(tmp_path_factory.mktemp("shared"), empty_store)
     with serving(world) as running:
         yield running, world
 

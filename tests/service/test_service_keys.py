@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,6 @@ from include.kreislauf.service.gate import OPEN, SCOPES, needed
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import api_keys
 from include.kreislauf.store.api_keys import Scope
-from include.kreislauf.store.database import Store
 from tests.service.conftest import Running, Start, World, serving
 from tests.service.keys import NOW, make_key
 
@@ -39,12 +37,7 @@ def guarded(
     empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Running, dict[str, str]]]:
     """A service with keys of every kind, by what they are."""
-    folder = tmp_path_factory.mktemp("guarded")
-    shutil.copy(empty_store, folder / "kreislauf.db")
-    world = World(folder, Store(f"sqlite:///{folder / 'kreislauf.db'}"))
-    world.sign()
-    world.release(1)
-    world.promote(1)
+    world = World.live(tmp_path_factory.mktemp("guarded"), empty_store)
     store = world.store
     keys = {str(scope): make_key(store, scope)[1] for scope in Scope}
     keys |= {f"not {scope}": make_key(store, *({*Scope} - {scope, Scope.ADMIN}))[1] for scope in Scope}

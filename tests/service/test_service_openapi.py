@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from include.kreislauf.service.app import create_app
 from include.kreislauf.service.gate import OPEN
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.api_keys import Scope
-from include.kreislauf.store.database import Store
 from tests.service.conftest import Running, World, serving
 from tests.service.keys import make_key
 
@@ -37,12 +35,7 @@ def running(
     empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Running, dict[str, str]]]:
     """A service with a live release and keys, and the header of one."""
-    folder = tmp_path_factory.mktemp("openapi")
-    shutil.copy(empty_store, folder / "kreislauf.db")
-    world = World(folder, Store(f"sqlite:///{folder / 'kreislauf.db'}"))
-    world.sign()
-    world.release(1)
-    world.promote(1)
+    world = World.live(tmp_path_factory.mktemp("openapi"), empty_store)
     _, key = make_key(world.store, Scope.ADMIN)
     with serving(world, key=key) as service:
         yield service, {"Authorization": f"Bearer {key}"}

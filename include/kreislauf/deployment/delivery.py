@@ -93,9 +93,7 @@ def begin(store: Store, row: ReleaseRow, contract: Contract, now: datetime) -> R
 
 def interrupt(db: Connection, use_case: str, cycle_id: str, now: datetime, note: str) -> None:
     """A task of a cycle failed for good: its release is no longer tried, until the task is repeated."""
-    for one in rollouts.tried(db, use_case):
-        if one.cycle_id == cycle_id:
-            rollouts.move(db, one, RolloutState.ABORTED, now, note, {INTERRUPTED: note})
+    rollouts.abort(db, use_case, now, note, cycle_id=cycle_id, evidence={INTERRUPTED: note})
 
 
 @dataclass(frozen=True)

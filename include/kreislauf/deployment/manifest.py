@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from include.kreislauf.deployment.contents import Contents
 from include.kreislauf.evaluation.winner import SEPARATOR, Winner
 from include.kreislauf.handovers import Handover, Stage, WorkOrder
+from include.kreislauf.inference.served import MAX_TEXT
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, messages
 from include.kreislauf.store.database import Store
 
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "treelite")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-MAX_TEXT = 128
 
 
 def manifest_of(
@@ -26,8 +26,8 @@ def manifest_of(
     """The manifest but for the files' hashes; the same for the same winner."""
     chosen = order.inputs[Stage.EVALUATION]
     with store.read() as db:
-        evaluated = _handed_over(db, order.use_case, Stage.EVALUATION, chosen)
-        trained = _handed_over(db, order.use_case, Stage.TRAINING, winner.inputs["candidates"])
+        evaluated = messages.find_handover_of(db, order.use_case, Stage.EVALUATION, chosen)
+        trained = messages.find_handover_of(db, order.use_case, Stage.TRAINING, winner.inputs["candidates"])
         approver = _approver(db, order.use_case, order.contract_hash)
     return {
         "use_case": order.use_case, "version": version, "cycle_id": order.cycle_id, "attempt": order.attempt,
@@ -59,10 +59,6 @@ def schemas(winner: Winner) -> dict[str, Any]:
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"$schema": DRAFT, "type": "object", "properties": properties, "required": list(properties),
             "additionalProperties": False}  # fmt: skip
-
-
-def _handed_over(db: Connection, use_case: str, stage: Stage, version: str) -> Handover | None:
-    return messages.find_handover_of(db, use_case, stage, version)
 
 
 def _approver(db: Connection, use_case: str, contract_hash: str) -> dict[str, str]:

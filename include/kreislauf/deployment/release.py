@@ -11,13 +11,13 @@ from include.kreislauf.deployment.note import release_note
 from include.kreislauf.errors import KreislaufError, ReleaseError
 from include.kreislauf.evaluation.winner import Winner, load_winner
 from include.kreislauf.handovers import Stage, WorkOrder
-from include.kreislauf.inference.served import serve
+from include.kreislauf.inference.served import load_served
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
-from include.kreislauf.store.release_files import load_row, release_path, write_release
+from include.kreislauf.store.release_files import release_path, write_release
 from include.kreislauf.store.signing import SigningKey
 
 MAX_NUMBERS = 5
@@ -83,14 +83,14 @@ def verify_release(row: ReleaseRow, settings: Settings) -> Verified:
     ------
     ReleaseError: it cannot be believed, or does not answer as the model did when it was made.
     """
-    loaded = load_row(settings, row)
     try:
-        served = serve(loaded)
-        served.check_golden()
+        served = load_served(settings, row)
     except ReleaseError:
         raise
     except KreislaufError as error:
-        raise ReleaseError(f"cannot be served: {error.text}", where=str(loaded.folder)) from error
+        folder = str(release_path(settings, row))
+        raise ReleaseError(f"cannot be served: {error.text}", where=folder) from error
+    loaded = served.release
     return Verified(
         row.use_case, row.version, row.digest, loaded.signed_by, files=len(loaded.manifest["files"]),
         engine=served.kind, golden_rows=len(loaded.golden["rows"]),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.inference.compiled import COMPILED, from_files
+from include.kreislauf.settings import Settings
+from include.kreislauf.store.release_files import load_row
+
+if TYPE_CHECKING:
+    from include.kreislauf.store.live import ReleaseRow
+
+MAX_TEXT = 128
+"""Characters of a categorical value that is asked for."""
 
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -145,6 +153,19 @@ class Served:
                 where=f"{manifest['use_case']} release {manifest['version']}",
                 next_step="compare the library versions in the manifest with the installed ones",
             )
+
+
+def load_served(settings: Settings, row: ReleaseRow) -> Served:
+    """Verify the release that the store has, make it answer, and see that it answers as when it was made.
+
+    Raises
+    ------
+    ReleaseError: it cannot be believed, or its golden rows differ.
+    CompiledError: its compiled files do not fit each other.
+    """
+    served = serve(load_row(settings, row))
+    served.check_golden()
+    return served
 
 
 def serve(release: VerifiedRelease) -> Served:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from include.kreislauf import __version__
-from include.kreislauf.inference.served import serve
+from include.kreislauf.inference.served import load_served
 from include.kreislauf.service.arms import Counts
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.gate import Gate, needed
@@ -22,7 +22,6 @@ from include.kreislauf.service.quick import Quick
 from include.kreislauf.service.routes import Service, router
 from include.kreislauf.service.served_release import ServedRelease, served_release
 from include.kreislauf.settings import Settings, get_settings
-from include.kreislauf.store import release_files
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
 
@@ -62,9 +61,7 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
 
     def load(row: ReleaseRow) -> ServedRelease:
         """Verified, with its golden rows predicted as they were when it was made."""
-        served = serve(release_files.load_row(settings, row))
-        served.check_golden()
-        return served_release(served)
+        return served_release(load_served(settings, row))
 
     follower = Follower(store, load, metrics, counts, settings.now)
     journal = Journal(store, settings.spool_folder, metrics, settings.spool_bytes)

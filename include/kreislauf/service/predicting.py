@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import repeat
@@ -233,12 +233,8 @@ def _logged(
     release: ServedRelease, found: Found, texts: Sequence[str | None], arm: Arm, times: tuple[str, str, str]
 ) -> list[LoggedPrediction]:
     entities, known, values = zip(*found, strict=True)
-    width = release.served.half_width
-    lows: Iterable[float | None] = repeat(None)
-    highs = lows
-    if width is not None:
-        lows = [None if value is None else value - width for value in values]
-        highs = [None if value is None else value + width for value in values]
+    interval = release.served.interval
+    lows, highs = zip(*((None, None) if value is None else interval(value) for value in values), strict=True)
     columns = (
         new_ids(len(found)), repeat(release.about.use_case), repeat(release.version), entities, known, values,
         *map(repeat, times), lows, highs, texts, repeat(arm.value),

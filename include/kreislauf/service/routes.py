@@ -5,7 +5,9 @@ What answers from memory is ``async`` and goes on while the store is busy; what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -39,6 +41,21 @@ class Service:
     predicting: Predicting
     journal: Journal
     metrics: Metrics
+
+    def taken_at(self, use_case: str, name: str, observed_at: Sequence[datetime]) -> datetime:
+        """The time at which what was observed of a use case is taken.
+
+        Raises
+        ------
+        RefusedError: nothing of the use case is live, or an item's time has not come yet.
+        """
+        self.predicting.require_live(use_case)
+        now = self.settings.now()
+        if self.settings.clock == "wall":
+            refuse_future(
+                ((f"{name}.{index}.observed_at", moment) for index, moment in enumerate(observed_at)), now
+            )
+        return now
 
     def read(self, query: Any, *given: Any) -> Any:
         """Ask the store.
@@ -158,11 +175,7 @@ def _answer_items(answer: schemas.OutcomesAnswer | schemas.ReportsAnswer) -> Res
 )  # fmt: skip
 async def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, service: Injected) -> Response:
     """Say what really happened; sending the same outcome again changes nothing."""
-    service.predicting.require_live(use_case)
-    now = service.settings.now()
-    times = [(f"outcomes.{index}.observed_at", one.observed_at) for index, one in enumerate(body.outcomes)]
-    if service.settings.clock == "wall":
-        refuse_future(times, now)
+    now = service.taken_at(use_case, "outcomes", [one.observed_at for one in body.outcomes])
     results = await service.journal.write_outcomes(use_case, body.outcomes, now)
     return _answer_items(schemas.OutcomesAnswer(results=results))
 
@@ -173,11 +186,7 @@ async def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, servic
 )  # fmt: skip
 async def post_reports(use_case: UseCase, body: schemas.ReportsRequest, service: Injected) -> Response:
     """Report a business metric that only users can see; sending the same report again changes nothing."""
-    service.predicting.require_live(use_case)
-    now = service.settings.now()
-    times = [(f"reports.{index}.observed_at", one.observed_at) for index, one in enumerate(body.reports)]
-    if service.settings.clock == "wall":
-        refuse_future(times, now)
+    now = service.taken_at(use_case, "reports", [one.observed_at for one in body.reports])
     results = await service.journal.write_reports(use_case, body.reports, now)
     return _answer_items(schemas.ReportsAnswer(results=results))
 

@@ -10,9 +10,10 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 from include.kreislauf.errors import PreparationError
+from include.kreislauf.inference.served import MAX_TEXT
 from include.kreislauf.service.problems import MAX_FAULTS, RefusedError, invalid
 from include.kreislauf.service.schemas import Fault
-from include.kreislauf.service.served_release import MAX_MAGNITUDE, MAX_TEXT, ServedRelease, is_text
+from include.kreislauf.service.served_release import MAX_MAGNITUDE, ServedRelease, is_text
 
 MAX_SHOWN = 20
 
@@ -61,7 +62,7 @@ def given_by(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
     for row in rows:
         entity, text, known = row.entity, row.features_text(), True
         if text is not None:
-            read = release.read(text.encode("utf-8", "surrogatepass"))
+            read = release.read(text)
             if read is None:
                 raise _refusal(release, rows)
             values, known = read

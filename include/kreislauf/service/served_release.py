@@ -11,11 +11,10 @@ import numpy as np
 from msgspec.structs import astuple
 
 from include.kreislauf.errors import ReleaseError
-from include.kreislauf.inference.served import Served
+from include.kreislauf.inference.served import MAX_TEXT, Served
 from include.kreislauf.service.schemas import RankedEntity, ReleaseAnswer
 
 MAX_MAGNITUDE = 1e30  # forests compute in float32, which ends at 3.4e38
-MAX_TEXT = 128
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class ServedRelease:
         """Whether a row takes microseconds: then it is computed where the request arrives, without a thread."""
         return bool(self.served.kind == "compiled")
 
-    def read(self, features: bytes) -> tuple[tuple[Any, ...], bool] | None:
+    def read(self, features: str) -> tuple[tuple[Any, ...], bool] | None:
         """The values of a row's features, numbers first, and whether all its categories were seen in training.
 
         ``None``: they are not exactly the release's features with values that can be used; no more is said here.

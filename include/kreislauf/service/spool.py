@@ -20,6 +20,8 @@ from uuid import uuid4
 
 import msgspec
 
+from include.kreislauf.store.disk import fsync_folder
+
 SUFFIX = ".spool"
 REJECTED = ".rejected"
 READ_BYTES = 1 << 20
@@ -227,7 +229,7 @@ class Spool:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(self._folder)
+        fsync_folder(self._folder)
 
     def close(self) -> None:
         """Give the locks back; what waits stays for the next process."""
@@ -240,7 +242,7 @@ class Spool:
         while True:
             # between making and locking it, another process may have taken it for a dead one's
             if found := SpoolFile.open(self._folder / f"{self._name}{SUFFIX}", new=True):
-                _sync_folder(self._folder)
+                fsync_folder(self._folder)
                 return found
             self._name = uuid4().hex
 
@@ -270,11 +272,3 @@ def _found(descriptor: int, text: bytes, start: int) -> bool:
             return True
         before, start = part[-len(text) :], start + len(part)
     return False
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -124,15 +124,26 @@ class Store:
 
 def insert_once(db: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one of its unique keys exists already; tells whether it was inserted."""
+    statement = _insert_of(db, table).values(**values).on_conflict_do_nothing()
+    # Without preserve_rowcount psycopg answers -1: every duplicate would count as inserted.
+    return db.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
+
+
+def put(db: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert a row, or put it in place of the one with the same primary key."""
+    key = [column.name for column in table.primary_key]
+    others = {name: value for name, value in values.items() if name not in key}
+    statement = _insert_of(db, table).values(**values)
+    db.execute(statement.on_conflict_do_update(index_elements=key, set_=others))
+
+
+def _insert_of(db: Connection, table: Table) -> Any:
+    """An insert that knows what to do about a conflict."""
     dialects: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
     make = dialects.get(db.dialect.name)
     if make is None:
         raise StoreError(f"database {db.dialect.name!r} is not supported", allowed=dialects)
-    # Without preserve_rowcount psycopg answers -1: every duplicate would count as inserted.
-    statement = (
-        make(table).values(**values).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-    )
-    return db.execute(statement).rowcount == 1
+    return make(table)
 
 
 def insert_rows(db: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

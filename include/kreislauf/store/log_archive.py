@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from include.kreislauf.errors import StoreError
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.disk import fsync_folder
 from include.kreislauf.store.observations import covered_days
 from include.kreislauf.store.rollup import counts_of, in_day, replace_counts
 from include.kreislauf.store.schema import (
@@ -162,7 +163,7 @@ def _write(table: pa.Table, use_case: str, day: str, folder: Path) -> Archive:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    _sync(path.parent)
+    fsync_folder(path.parent)
     if not read_archive(path, digest).equals(table):
         raise StoreError("the archive does not hold what was written to it", where=str(path))
     return made
@@ -194,11 +195,3 @@ def _unfinished(store: Store, use_case: str) -> list[Archive]:
 def _has_rows(db: Connection, use_case: str, day: str) -> bool:
     found: Any = db.execute(select(predictions.c.id).where(*in_day(use_case, day)).limit(1)).first()
     return found is not None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -84,7 +84,7 @@ def stamp(moment: datetime) -> str:
 
 
 def moment_of(text: str) -> datetime:
-    """The time that :func:`stamp` made a text of."""
+    """The time that :func:`stamp` made a text of; of a day its beginning."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 

@@ -11,7 +11,13 @@ from sqlalchemy import CompoundSelect, Connection, Row, Select, Table, func, sel
 
 from include.kreislauf.store import log_writer
 from include.kreislauf.store.database import insert_once
-from include.kreislauf.store.log_records import LoggedOutcome, LoggedPrediction, LoggedReport, stamp
+from include.kreislauf.store.log_records import (
+    LoggedOutcome,
+    LoggedPrediction,
+    LoggedReport,
+    moment_of,
+    stamp,
+)
 from include.kreislauf.store.log_writer import OutcomeAnswer
 from include.kreislauf.store.schema import log_days, log_newest, outcomes, predictions, reports, verdicts
 
@@ -128,7 +134,7 @@ def _not_covered(days: Sequence[str]) -> list[tuple[datetime, datetime]]:
     """From when to when rows are to be read one by one."""
     gaps, start = [], _FIRST
     for day in days:
-        begins = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        begins = moment_of(day)
         if begins > start:
             gaps.append((start, begins))
         start = begins + timedelta(days=1)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Update, delete, select, update
 
-from include.kreislauf.store.database import insert_once, insert_rows
+from include.kreislauf.store.database import insert_once, insert_rows, put
 from include.kreislauf.store.schema import arm_counts, rollouts, shadow_predictions
 
 
@@ -92,44 +92,34 @@ def move(
     db: Connection, rollout: Rollout, state: RolloutState, now: datetime, note: str, evidence: dict[str, Any]
 ) -> Rollout | None:
     """Bring a rollout to another state if it still is in the one that the caller saw; ``None`` when it is not."""
-    where = (
-        rollouts.c.use_case == rollout.use_case, rollouts.c.version == rollout.version,
-        rollouts.c.state == rollout.state,
-    )  # fmt: skip
     new: dict[str, Any] = {
         "state": state,
         "state_at": now,
         "note": note,
         "evidence": {**rollout.evidence, **evidence},
     }
-    moved = db.execute(update(rollouts).where(*where).values(**new)).rowcount == 1
+    moved = db.execute(_update_of(rollout).values(**new)).rowcount == 1
     return replace(rollout, **new) if moved else None
 
 
 def note_down(db: Connection, rollout: Rollout, evidence: dict[str, Any]) -> None:
     """Keep what a check has found so far, if the rollout still is in the state that the caller saw."""
-    where = (
-        rollouts.c.use_case == rollout.use_case, rollouts.c.version == rollout.version,
-        rollouts.c.state == rollout.state,
-    )  # fmt: skip
-    db.execute(update(rollouts).where(*where).values(evidence={**rollout.evidence, **evidence}))
+    db.execute(_update_of(rollout).values(evidence={**rollout.evidence, **evidence}))
 
 
 def abort(
-    db: Connection, use_case: str, now: datetime, note: str, *, cycle_id: str | None = None
-) -> list[Rollout]:
+    db: Connection, use_case: str, now: datetime, note: str, *, cycle_id: str | None = None,
+    evidence: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Rollout]:  # fmt: skip
     """End what is being tried of a use case, or of one of its cycles only; returns what was ended."""
     found = [one for one in tried(db, use_case) if cycle_id in (None, one.cycle_id)]
-    ended = [move(db, one, RolloutState.ABORTED, now, note, {}) for one in found]
+    ended = [move(db, one, RolloutState.ABORTED, now, note, dict(evidence)) for one in found]
     return [one for one in ended if one]
 
 
 def begin_again(db: Connection, ended: Rollout, rollout: Rollout) -> bool:
     """Try a release anew whose task had failed: nothing of what was counted or found before counts."""
-    where = (
-        rollouts.c.use_case == ended.use_case, rollouts.c.version == ended.version, rollouts.c.state == ended.state,
-    )  # fmt: skip
-    begun = db.execute(update(rollouts).where(*where).values(**vars(rollout))).rowcount == 1
+    begun = db.execute(_update_of(ended).values(**vars(rollout))).rowcount == 1
     if begun:
         for table, version in (
             (arm_counts, arm_counts.c.version),
@@ -164,12 +154,9 @@ def save_counts(
     db: Connection, use_case: str, version: int, worker: str, found: Iterable[ArmCounts], now: datetime
 ) -> None:
     """What one worker has counted so far, in place of what it said before."""
-    make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.dialect.name]
+    own = {"use_case": use_case, "version": version, "worker": worker, "updated_at": now}
     for one in found:
-        key = {"use_case": use_case, "version": version, "arm": one.arm, "worker": worker}
-        values = {name: value for name, value in vars(one).items() if name != "arm"} | {"updated_at": now}
-        statement = make(arm_counts).values(**key, **values)
-        db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+        put(db, arm_counts, {**vars(one), **own})
 
 
 def counts_of(db: Connection, use_case: str, version: int) -> dict[Arm, ArmCounts]:
@@ -189,6 +176,15 @@ def counts_of(db: Connection, use_case: str, version: int) -> dict[Arm, ArmCount
 def save_shadow(db: Connection, rows: list[dict[str, Any]]) -> None:
     """What a release would have answered; keys are the columns of the table."""
     insert_rows(db, shadow_predictions, rows)
+
+
+def _update_of(rollout: Rollout) -> Update:
+    """A change of a rollout that happens only if it still is in the state that the caller saw."""
+    return update(rollouts).where(
+        rollouts.c.use_case == rollout.use_case,
+        rollouts.c.version == rollout.version,
+        rollouts.c.state == rollout.state,
+    )
 
 
 def _rollout(row: Row[Any]) -> Rollout:

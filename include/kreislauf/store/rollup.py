@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, insert, select, text, union, update
 
 from include.kreislauf.store.database import Store, insert_once, insert_rows
+from include.kreislauf.store.log_records import moment_of
 from include.kreislauf.store.log_writer import LOG_LOCK
 from include.kreislauf.store.schema import (
     log_archives,
@@ -37,11 +38,6 @@ def roll_up(store: Store, use_case: str, until: datetime, now: datetime) -> list
     return [day for day in days if _roll(store, use_case, day, now)]
 
 
-def start_of(day: str) -> datetime:
-    """When a day begins."""
-    return datetime.fromisoformat(day).replace(tzinfo=UTC)
-
-
 def counts_of(db: Connection, use_case: str, day: str) -> list[dict[str, Any]]:
     """What is counted of the day's rows that are in the store, per release and arm."""
     error = predictions.c.value - outcomes.c.value
@@ -63,7 +59,7 @@ def counts_of(db: Connection, use_case: str, day: str) -> list[dict[str, Any]]:
 
 def in_day(use_case: str, day: str) -> tuple[Any, ...]:
     """Condition for the rows of a day."""
-    start = start_of(day)
+    start = moment_of(day)
     as_of = predictions.c.as_of
     return (predictions.c.use_case == use_case, as_of >= start, as_of < start + DAY)
 

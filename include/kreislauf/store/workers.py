@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from include.kreislauf.store.database import put
 from include.kreislauf.store.schema import workers
 
 ALIVE_SECONDS = 10.0
@@ -36,10 +35,7 @@ class Worker:
 
 def beat(db: Connection, worker: Worker) -> None:
     """A worker says that it is there, and what it holds."""
-    make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.dialect.name]
-    values = {name: value for name, value in vars(worker).items() if name != "id"}
-    statement = make(workers).values(**vars(worker))
-    db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+    put(db, workers, vars(worker))
 
 
 def alive(db: Connection, now: datetime) -> list[Worker]:
