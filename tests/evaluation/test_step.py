@@ -234,6 +234,7 @@ def test_what_a_person_calls_genuine_goes_on_to_the_other_gates(leaked: Trained)
     loose = leaked.asking(interval_tolerance=0.3)
     result = loose.result(GENUINE)
     assert not isinstance(result.message, Loop), result.message.text
+    assert result.message.summary["genuine_by"] == "Ada"
     assert "Ada says that it is genuine" in result.document
     strict = leaked.wanting(gate_threshold=9.0).asking(interval_tolerance=0.3).sent_back(GENUINE)
     assert strict.reason is Reason.METRIC_AND_MODEL_DISAGREE

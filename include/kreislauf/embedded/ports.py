@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,9 @@ from include.kreislauf.embedded.processes import StackError
 
 LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 50
+_POLL = 0.02
+LOCK_PATIENCE = 3.0
+"""Seconds to wait for the lock of a home whose holder may just have been killed."""
 
 
 class PortReservation:
@@ -65,12 +69,21 @@ def _try_lock(port: int) -> IO[str] | None:
     return try_lock(folder / str(port))
 
 
-def try_lock(path: Path) -> IO[str] | None:
-    """Lock a file until it is closed or this process ends; None when another holder has it."""
+def try_lock(path: Path, patience: float = 0.0) -> IO[str] | None:
+    """Lock a file until it is closed or this process ends; None when another holder keeps it for `patience` seconds.
+
+    A holder that is killed while it starts a process leaves the lock with the child until that has become the other
+    program: patience outlives it.
+    """
+    deadline = time.monotonic() + patience
     lock = path.open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                lock.close()
+                return None
+            time.sleep(_POLL)
+        else:
+            return lock

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from include.kreislauf.embedded.client import Answer, Client
-from include.kreislauf.embedded.ports import LOOPBACK, reserve_port, try_lock
+from include.kreislauf.embedded.ports import LOCK_PATIENCE, LOOPBACK, reserve_port, try_lock
 from include.kreislauf.embedded.readiness import answers as is_answering
 from include.kreislauf.embedded.ring import Ring, utc
 from include.kreislauf.embedded.stack import EmbeddedStack, StackError, stop_on_signals
@@ -214,7 +214,7 @@ def _refuse_running(home: Path) -> None:
     """
     if not (home / LOCK).exists():
         return
-    held = try_lock(home / LOCK)
+    held = try_lock(home / LOCK, LOCK_PATIENCE)
     if held is None:
         raise StackError(
             "a stack is up in this folder", where=str(home),

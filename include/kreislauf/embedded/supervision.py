@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from include.kreislauf.embedded.environment import write_private
-from include.kreislauf.embedded.ports import try_lock
+from include.kreislauf.embedded.ports import LOCK_PATIENCE, try_lock
 from include.kreislauf.embedded.processes import MARK, Component, StackError, kill_marked, stop_components
 
 _POLL = 0.1
@@ -39,7 +39,7 @@ class ProcessSet:
         StackError: the home belongs to a living stack, or a left-over process cannot be ended.
         """
         self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = try_lock(self._home / "stack.lock")
+        self._lock = try_lock(self._home / "stack.lock", LOCK_PATIENCE)
         if self._lock is None:
             raise StackError(
                 "another stack is using this home",

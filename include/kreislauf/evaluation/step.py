@@ -107,9 +107,20 @@ class _Evaluation:
 
     @cached_property
     def decision(self) -> Decision:
-        """What the gates say."""
-        by = self.answer.by if self.answer and self.answer.genuine else ""
-        return decide(self.report, Thresholds.of(self.contract, by))
+        """What the gates say, after the person where one was asked."""
+        if self.genuine_by:
+            return decide(self.report, Thresholds.of(self.contract, self.genuine_by))
+        return self._unanswered
+
+    @cached_property
+    def genuine_by(self) -> str:
+        """Who has called a result genuine that is too good to be true; empty where nobody had to be asked."""
+        asked = self._unanswered.reason is GateReason.TOO_GOOD_TO_BE_TRUE
+        return self.answer.by if asked and self.answer and self.answer.genuine else ""
+
+    @cached_property
+    def _unanswered(self) -> Decision:
+        return decide(self.report, Thresholds.of(self.contract))
 
     @cached_property
     def importance(self) -> tuple[Importance, ...]:
@@ -144,8 +155,8 @@ class _Evaluation:
             "baselines": {one.name: metrics_of(self.report, one, self.contract) for one in self.report.baselines},
             "champion": self.report.champion_note,
         }  # fmt: skip
-        if self.answer and self.answer.genuine:
-            summary["genuine_by"] = self.answer.by  # who must not also approve the release
+        if self.genuine_by:
+            summary["genuine_by"] = self.genuine_by  # who must not also approve the release
         return self.order.handover(
             Stage.EVALUATION, code_version=self.settings.code, summary=summary,
             output=winner_version(self.saved.version, winner),
