@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.inference.compiled import COMPILED, from_files
 from include.kreislauf.settings import Settings
-from include.kreislauf.store.release_files import load_row
+from include.kreislauf.store.release_files import at_once, load_row
 
 if TYPE_CHECKING:
     from include.kreislauf.store.live import ReleaseRow
@@ -155,15 +155,20 @@ class Served:
             )
 
 
-def load_served(settings: Settings, row: ReleaseRow) -> Served:
+def load_served(settings: Settings, row: ReleaseRow, rest: Callable[[], None] = at_once) -> Served:
     """Verify the release that the store has, make it answer, and see that it answers as when it was made.
+
+    Parameters
+    ----------
+    rest: called between pieces of work, for those who want to give way to others.
 
     Raises
     ------
     ReleaseError: it cannot be believed, or its golden rows differ.
     CompiledError: its compiled files do not fit each other.
     """
-    served = serve(load_row(settings, row))
+    served = serve(load_row(settings, row, rest))
+    rest()
     served.check_golden()
     return served
 

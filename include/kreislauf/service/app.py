@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from time import sleep
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,6 +26,7 @@ from include.kreislauf.service.served_release import ServedRelease, served_relea
 from include.kreislauf.settings import Settings, get_settings
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.release_files import at_once
 
 
 class PredictionService(FastAPI):
@@ -47,6 +50,10 @@ class PredictionService(FastAPI):
         return found
 
 
+_give_way = partial(sleep, 0.005)
+"""Between pieces of a release's loading: requests that are answered meanwhile wait for one piece, not for the whole."""
+
+
 def create_app(settings: Settings | None = None, store: Store | None = None) -> PredictionService:
     """Make an application; it follows the store's live releases from its start to its stop.
 
@@ -61,7 +68,8 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
 
     def load(row: ReleaseRow) -> ServedRelease:
         """Verified, with its golden rows predicted as they were when it was made."""
-        return served_release(load_served(settings, row))
+        rest = _give_way if follower.view.champions else at_once
+        return served_release(load_served(settings, row, rest), rest)
 
     follower = Follower(store, load, metrics, counts, settings.now)
     journal = Journal(store, settings.spool_folder, metrics, settings.spool_bytes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -13,7 +13,9 @@ from msgspec.structs import astuple
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.inference.served import MAX_TEXT, Served
 from include.kreislauf.service.schemas import RankedEntity, ReleaseAnswer
+from include.kreislauf.store.release_files import at_once
 
+_PIECE = 32
 MAX_MAGNITUDE = 1e30  # forests compute in float32, which ends at 3.4e38
 
 
@@ -71,8 +73,12 @@ def is_text(value: str) -> bool:
     return 0 < len(value) <= MAX_TEXT and value.isprintable()
 
 
-def served_release(served: Served) -> ServedRelease:
+def served_release(served: Served, rest: Callable[[], None] = at_once) -> ServedRelease:
     """Compute what a release can answer without its model.
+
+    Parameters
+    ----------
+    rest: called between pieces of work, for those who want to give way to others.
 
     Raises
     ------
@@ -80,7 +86,11 @@ def served_release(served: Served) -> ServedRelease:
     """
     release, predictor = served.release, served.predictor
     names = list(release.snapshot)
-    found = served.predict([release.snapshot[name] for name in names]) if names else np.empty(0)
+    found = np.empty(len(names))
+    for begin in range(0, len(names), _PIECE):
+        rest()
+        piece = slice(begin, begin + _PIECE)
+        found[piece] = served.predict([release.snapshot[name] for name in names[piece]])
     if not np.isfinite(found).all():
         wrong = int(np.flatnonzero(~np.isfinite(found))[0])
         raise ReleaseError(f"predicts {found[wrong]} for {names[wrong]!r}", allowed="finite numbers")

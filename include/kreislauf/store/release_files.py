@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,10 @@ def load_model(path: Path, sha256: str) -> Any:
     return joblib.load(io.BytesIO(content))
 
 
+def at_once() -> None:
+    """No rest between pieces of work."""
+
+
 def write_release(
     target: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes], key: SigningKey
 ) -> tuple[dict[str, Any], str]:
@@ -142,19 +146,32 @@ def release_path(settings: Settings, row: ReleaseRow) -> Path:
     return settings.artefacts / row.path
 
 
-def load_row(settings: Settings, row: ReleaseRow) -> LoadedRelease:
+def load_row(settings: Settings, row: ReleaseRow, rest: Callable[[], None] = at_once) -> LoadedRelease:
     """Verify and load the release that the store has, with the keys that the installation trusts.
+
+    Parameters
+    ----------
+    rest: called between pieces of work, for those who want to give way to others.
 
     Raises
     ------
     ReleaseError: see :func:`load_release`; or there are no trusted keys.
     """
     return load_release(
-        release_path(settings, row), row.digest, TrustedKeys.of(settings), use_case=row.use_case, version=row.version
+        release_path(settings, row), row.digest, TrustedKeys.of(settings), use_case=row.use_case, version=row.version,
+        rest=rest,
     )  # fmt: skip
 
 
-def load_release(path: Path, digest: str, keys: TrustedKeys, *, use_case: str, version: int) -> LoadedRelease:
+def load_release(
+    path: Path,
+    digest: str,
+    keys: TrustedKeys,
+    *,
+    use_case: str,
+    version: int,
+    rest: Callable[[], None] = at_once,
+) -> LoadedRelease:
     """Verify and load a release. Nothing of it is parsed before its bytes are proved, and nothing is unpickled here.
 
     Parameters
@@ -162,6 +179,7 @@ def load_release(path: Path, digest: str, keys: TrustedKeys, *, use_case: str, v
     digest: SHA-256 of the manifest, as the store has it.
     keys: whose signature is believed.
     use_case, version: the release that is asked for; another one, however well signed, is refused.
+    rest: see :func:`load_row`.
 
     Raises
     ------
@@ -178,8 +196,14 @@ def load_release(path: Path, digest: str, keys: TrustedKeys, *, use_case: str, v
     hashes = manifest["files"]
     _require_names(hashes, path / MANIFEST)
     _require_only(path, {*hashes, MANIFEST, SIGNATURE})
-    files = {name: read_verified(path / name, sha256) for name, sha256 in hashes.items() if name != MODEL}
-    require_hash(path / MODEL, hash_file(path / MODEL), hashes[MODEL])
+    files = {}
+    for name, sha256 in hashes.items():
+        rest()
+        if name == MODEL:
+            require_hash(path / MODEL, hash_file(path / MODEL), sha256)
+        else:
+            files[name] = read_verified(path / name, sha256)
+    rest()
     return LoadedRelease(
         folder=path, manifest=manifest, snapshot=json.loads(files[SNAPSHOT]), golden=json.loads(files[GOLDEN]),
         files=files, signed_by=signed_by,
