@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.delivery import Delivery
+from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried, SequentialTest
 from include.kreislauf.requirements.science import Performance, Preparation, Training
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 from include.kreislauf.requirements.sources import Counted, Rows, Source
@@ -91,6 +92,16 @@ class PortfolioUplift(Section):
     level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval shown with it.")
     unit: str = "log points per period"
 
+    @property
+    def direction(self) -> Literal["higher"]:
+        """More growth is better."""
+        return "higher"
+
+    @property
+    def test(self) -> None:
+        """One number a period is too few for a test."""
+        return None
+
 
 class Reported(Section):
     """A number that the users of the recommendation report themselves."""
@@ -101,10 +112,14 @@ class Reported(Section):
     window_periods: int = Field(ge=1, le=100)
     min_reports: int = Field(10, ge=1, description="Fewer reports in the window are inconclusive.")
     level: float = Field(0.8, gt=0.5, lt=1)
+    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
+    test: SequentialTest | None = Field(
+        None, description="Each report is an observation of a sequential test; empty: mean over the window."
+    )
     unit: str = "index points"
 
 
-BusinessMetric = Annotated[PortfolioUplift | Reported, Field(discriminator="kind")]
+BusinessMetric = Annotated[PortfolioUplift | Reported | Outcomes | Queried, Field(discriminator="kind")]
 
 
 class Governor(Section):
@@ -115,6 +130,16 @@ class Governor(Section):
     cycle_timeout_hours: float = Field(24.0, gt=0, description="An active cycle older than this is given up.")
     help_periods: int = Field(
         2, ge=1, description="Matured periods after which a loop is judged: did it help?"
+    )
+    weekly_budget: int = Field(
+        3, ge=1, le=100, description="Cycles that monitoring may open within seven days."
+    )
+    back_off: float = Field(
+        2.0, ge=1, le=10,
+        description="The cool-down grows by this factor with each loop in a row that did not help, to eight times at most.",
+    )  # fmt: skip
+    ask_after: int = Field(
+        2, ge=1, le=20, description="Loops in a row that did not help before a person is asked."
     )
 
 
@@ -139,6 +164,7 @@ class Contract(Section):
     performance: Performance
     business_metrics: tuple[BusinessMetric, ...] = Field(min_length=1, strict=False)
     delivery: Delivery = Delivery()
+    monitoring: Monitoring = Monitoring()
     governor: Governor
 
     @field_validator("sources")

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """Revision the code needs; the newest file in ``migrations/versions`` carries it."""
 
 metadata = MetaData(
@@ -125,6 +125,10 @@ loops = Table(
     Column("after_low", Float),
     Column("after_high", Float),
     Column("helped", Boolean),
+    Column("before_low", Float),
+    Column("before_high", Float),
+    Column("gain_low", Float),  # of after - before, in the direction that is better
+    Column("gain_high", Float),
     Column("override_by", String(128)),
     Column("override_reason", Text),
     Column("document", Text),
@@ -241,6 +245,9 @@ outcomes = Table(
     Column("value", Float, nullable=False),
     Column("observed_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("logged_at", UtcDateTime),  # when the writer wrote it: never simulated, the cursor of monitoring
+    Column("client", String(16)),  # id of the API key that sent it
+    Index("ix_outcomes_logged_at", "logged_at"),
 )  # fmt: skip
 
 reports = Table(
@@ -271,6 +278,47 @@ verdicts = Table(
     Column("periods", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("evidence", Float),  # of a fall; an alarm from 1 / false_alarms on
+)  # fmt: skip
+
+monitor_states = Table(
+    "monitor_states", metadata,  # what a sequential test remembers of what it has seen
+    Column("use_case", String(64), primary_key=True),
+    Column("metric", String(64), primary_key=True),
+    Column("release", Integer, primary_key=True),
+    Column("arm", String(16), primary_key=True),
+    Column("test", String(64), nullable=False),  # digest of its parameters: with others it begins anew
+    Column("as_of", UtcDateTime, nullable=False),
+    Column("body", JSON, nullable=False),
+)  # fmt: skip
+
+signals = Table(
+    "signals", metadata,  # what warns before outcomes are known
+    Column("use_case", String(64), primary_key=True),
+    Column("release", Integer, primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("as_of", UtcDateTime, primary_key=True),
+    Column("value", Float),
+    Column("limit", Float),
+    Column("warning", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+receipts = Table(
+    "receipts", metadata,  # which run has taken up a handover or a loop
+    Column("message_id", String(300), primary_key=True),
+    Column("role", String(32), primary_key=True),
+    Column("run_id", String(250), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+reminders = Table(
+    "reminders", metadata,  # messages that nobody had received, and were emitted again
+    Column("message_id", String(300), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("note", Text, nullable=False),
 )  # fmt: skip
 
 shadow_predictions = Table(

@@ -1,0 +1,151 @@
+"""The contract's part on monitoring: how live metrics are judged, and what warns before outcomes are known."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from include.kreislauf.handovers import Name
+from include.kreislauf.requirements.section import Section, inconsistent
+
+
+class SequentialTest(Section):
+    """A test that may be looked at as often as one likes: its false-alarm rate holds however often that is."""
+
+    bounds: tuple[float, float] = Field(
+        strict=False, description="Least and greatest value of one observation; others are not plausible."
+    )
+    reference: float | None = Field(
+        None,
+        description="The level shown at promotion, below which the metric may not have fallen. Empty: learnt from the "
+        "release's first observations.",
+    )
+    learn: int = Field(
+        200, ge=20, le=100_000, description="Observations from which a reference that is not given is learnt."
+    )
+    false_alarms: float = Field(
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="Probability of a false breach within per_days, proven, not estimated.",
+    )
+    per_days: float = Field(90.0, gt=0, description="Days to which false_alarms refers.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of the interval shown with the level.")
+
+    @field_validator("bounds")
+    @classmethod
+    def _bounds_are_in_order(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if not bounds[0] < bounds[1]:
+            raise inconsistent(f"bounds {list(bounds)} hold nothing", allowed="[least, greatest]")
+        return bounds
+
+    @field_validator("reference")
+    @classmethod
+    def _reference_is_within(cls, reference: float | None, info: object) -> float | None:
+        bounds = getattr(info, "data", {}).get("bounds")
+        if reference is not None and bounds and not bounds[0] < reference < bounds[1]:
+            raise inconsistent(
+                f"reference {reference:g} lies outside of the bounds",
+                allowed=f"between {bounds[0]:g} and {bounds[1]:g}",
+            )
+        return reference
+
+
+class Outcomes(Section):
+    """A number computed of each prediction and what really happened."""
+
+    kind: Literal["outcomes"]
+    name: Name
+    measure: Literal["outcome", "hit", "absolute_error"] = Field(
+        description="The outcome itself; 1 where it lies within tolerance of the prediction, else 0; or their distance."
+    )
+    tolerance: float | None = Field(None, gt=0, description="For measure hit, in the target's unit.")
+    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
+    threshold: float = Field(description="A level on the wrong side of it is bad.")
+    maturity_days: float = Field(
+        0.0, ge=0, description="Days after a prediction before its outcome counts, however early it came."
+    )
+    test: SequentialTest
+    unit: str = "share"
+
+    @model_validator(mode="after")
+    def _tolerance_belongs_to_hit(self) -> Outcomes:
+        if (self.measure == "hit") != (self.tolerance is not None):
+            raise inconsistent(
+                f"measure {self.measure} {'needs a' if self.measure == 'hit' else 'has no'} tolerance",
+                allowed="tolerance with measure hit, and only there",
+            )
+        return self
+
+
+class SqlQuery(Section):
+    """A query against a database."""
+
+    engine: Literal["sql"]
+    connection: Name = Field(
+        description="Airflow connection, or KREISLAUF_CONNECTION_<NAME> without Airflow."
+    )
+    query: str = Field(
+        min_length=1,
+        description="Gives the columns observed_at and value, one row per observation; :since and :until are filled in.",
+    )
+
+
+class PromQuery(Section):
+    """A query against a Prometheus server."""
+
+    engine: Literal["promql"]
+    connection: Name = Field(
+        description="Airflow connection, or KREISLAUF_CONNECTION_<NAME> without Airflow."
+    )
+    query: str = Field(min_length=1, description="An instant query that gives one series.")
+    every_hours: float = Field(
+        1.0, gt=0, le=2000, description="One observation per step: long enough that they are independent."
+    )
+
+
+class Queried(Section):
+    """A number that another system knows: from a database or from a Prometheus server."""
+
+    kind: Literal["query"]
+    name: Name
+    source: Annotated[SqlQuery | PromQuery, Field(discriminator="engine")]
+    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
+    threshold: float = Field(description="A level on the wrong side of it is bad.")
+    test: SequentialTest
+    unit: str = "share"
+
+
+class Control(Section):
+    """A share of the requests that the release before answers, to tell a worse model from a worse world."""
+
+    share: float = Field(gt=0, le=0.2, description="Of the requests, by request key.")
+
+
+class Monitoring(Section):
+    """What is watched while outcomes mature, and when what is known does not suffice for a verdict."""
+
+    max_novelty: float = Field(0.1, gt=0, le=1, description="Share of requests outside what the model knows: above it, a warning.")  # fmt: skip
+    max_shift: float = Field(0.2, gt=0, description="Population stability index of a feature or of the predictions: above it, a warning.")  # fmt: skip
+    max_errors: float = Field(0.01, gt=0, lt=1, description="Share of requests that may fail before a warning.")  # fmt: skip
+    max_age_days: float | None = Field(None, gt=0, description="Age of the live release's data: above it, a warning. Empty: none.")  # fmt: skip
+    starved_days: float | None = Field(
+        None, gt=0, description="So long without a new outcome is a warning: feedback starved. Empty: none."
+    )
+    max_client_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="More of the outcomes from one client, where there are several: inconclusive.",
+    )
+    max_implausible: float = Field(
+        0.05, ge=0, lt=1, description="A larger share of observations outside the bounds: inconclusive."
+    )
+    rollback_days: float = Field(
+        14.0, ge=0, description="So long after a promotion, a breach goes back to the release before, first."
+    )
+    retrain_on_warning: bool = Field(
+        False, description="Whether novelty or a shift alone, without a breach, sends the work back."
+    )
+    control: Control | None = None
