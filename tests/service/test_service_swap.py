@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from include.kreislauf.store.release_files import MANIFEST, MODEL, SNAPSHOT
+from include.kreislauf.inference.served import load_served
+from include.kreislauf.service.served_release import ServedRelease, served_release
+from include.kreislauf.settings import Settings
+from include.kreislauf.store import live
+from include.kreislauf.store.release_files import MANIFEST, MODEL, SNAPSHOT, at_once
 
 if TYPE_CHECKING:
     from tests.service.conftest import Running, Start, World
@@ -172,3 +176,22 @@ def test_an_empty_snapshot_is_a_release_that_knows_no_entity(world: World, start
     service = start(world)
     assert service.client.get("/v1/radar/ranking").json()["ranking"] == []
     assert service.predict({"entity": "python"}).json()["predictions"][0]["known"] is False
+
+
+def test_a_release_is_loaded_in_pieces_that_let_requests_pass(world: World) -> None:
+    """One rest per file and per piece of a large snapshot; what comes of it is the same without them."""
+    snapshot = {f"entity {number}": {"stars": float(number), "share": 0.1, "kind": "framework"} for number in range(200)}  # fmt: skip
+    world.release(1, snapshot=snapshot)
+    settings, rests = Settings(home=world.folder), list[int]()
+    with world.store.read() as db:
+        row = live.find_release(db, "radar", 1)
+    assert row is not None
+
+    def load(rest: Callable[[], None]) -> ServedRelease:
+        assert row is not None
+        return served_release(load_served(settings, row, rest), rest)
+
+    at_rest, whole = load(lambda: rests.append(1)), load(at_once)
+    assert len(rests) >= len(row.manifest["files"]) + 200 // 32
+    assert at_rest.values == whole.values
+    assert len(whole.values) == 200
