@@ -26,6 +26,7 @@ from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 from benchmarks.generate_events import write
+from benchmarks.parts import cpu
 
 ROOT = Path(__file__).parents[1]
 CACHE, RESULT = ROOT / "var" / "bench", ROOT / "benchmarks" / "results" / "collection.json"
@@ -158,12 +159,10 @@ def job_correlation(shared: Path) -> dict[str, float] | str:
 
 def machine(files: Sequence[Path]) -> dict[str, Any]:
     """Where, when and with what it was measured."""
-    cpus = [line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")]  # fmt: skip
     packages = ("isal", "pysimdjson", "msgspec", *PEERS)
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": {"cpu": cpus[0] if cpus else platform.machine(), "cpus": os.cpu_count(),
+        "machine": {"cpu": cpu(), "cpus": os.cpu_count(),
                     "load_before": round(os.getloadavg()[0], 2)},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
         "input": {"events_per_hour": EVENTS, "hours_per_task": HOURS,

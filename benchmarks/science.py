@@ -11,14 +11,11 @@ Writes ``benchmarks/results/science.json``. Needs the recorded panel in ``../sha
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ import numpy as np
 import pandas as pd
 from joblib import parallel_config
 
+from benchmarks.parts import RESULTS, machine
 from benchmarks.science_replay import (
     METRIC,
     TRAINING,
@@ -55,7 +53,7 @@ from include.kreislauf.training.step import train
 
 SHARED = ROOT.parent / "shared" / "data"
 PANEL = SHARED / "panel" / "tech_quarter_panel.csv"
-RESULT = ROOT / "benchmarks" / "results" / "science.json"
+RESULT = RESULTS / "science.json"
 CHOSEN = "mean"
 KINDS = ("mean", "stack", *(one.family for one in TRAINING.candidates), "momentum", "drift")
 GRID = 16
@@ -84,7 +82,7 @@ def main() -> int:
         year = judged(panel, technologies, 4, n_jobs)
         searched = against_grid(panel, technologies, n_jobs)
     result = {
-        "machine": machine(), "technologies": len(technologies), "targets": TARGETS,
+        "machine": machine(("scikit-learn", "numpy", "pandas", "joblib", "mlflow")), "technologies": len(technologies), "targets": TARGETS,
         "next_quarter": quarter, "next_year": year, "coverage_80": quarter["coverage"], **searched, **pipeline(),
     }  # fmt: skip
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -198,16 +196,6 @@ def _once(home: Path) -> tuple[str, float]:
     seconds = time.monotonic() - started
     print(f"  pipeline: {seconds:.1f} s, {judged.message.kind}", flush=True)
     return f"{trained.output}\n{json.dumps(judged.message.model_dump(mode='json'), sort_keys=True)}", seconds
-
-
-def machine() -> dict[str, Any]:
-    """Where this was measured."""
-    return {
-        "cpu": next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine()),
-        "cpus": os.cpu_count(), "python": platform.python_version(),
-        "libraries": {name: version(name) for name in ("scikit-learn", "numpy", "pandas", "joblib", "mlflow")},
-        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,28 +11,21 @@ Writes ``benchmarks/results/service.json``. Needs ``wrk`` (Debian: ``apt-get ins
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks import service_model, service_peers, service_releases
+from benchmarks.parts import WORK, Benchmark
 from benchmarks.service_load import CONNECTIONS, Load, load, need_wrk, write_bodies
-from benchmarks.service_servers import ROOT, Running, running
+from benchmarks.service_servers import Running, running
 from benchmarks.service_swap import swap
 from benchmarks.service_world import USE_CASE, World
 from tests.support.kills import kill_under_load
 
-FOLDER, RESULT = ROOT / "var" / "bench" / "service", ROOT / "benchmarks" / "results" / "service.json"
+FOLDER = WORK / "service"
 OURS, NOOP, BATCH = "kreislauf", "noop", 100
 COMPILED = ("bentoml+compiled", "litserve+compiled")
 TARGETS = {
@@ -72,29 +65,6 @@ class Size:
 
 QUICK = Size(1, 2, 1, 2, 10, 3, 10_000, 3.0, 60, 5, 10, 10)
 WHOLE = Size(3, 5, 2, 5, 50, 10, 100_000, 12.0, 1000, 200, 100, 100)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, write the result, print it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="about a minute, rough figures, nothing is written"
-    )
-    parser.add_argument("--only", choices=PARTS, action="append", help="some parts only; the others keep their figures")  # fmt: skip
-    options = parser.parse_args(arguments)
-    need_wrk()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    size, found = QUICK if options.quick else WHOLE, {}
-    for name in options.only or PARTS:
-        since = time.perf_counter()
-        found |= PARTS[name](size)
-        print(f"{name}: {time.perf_counter() - since:.0f} s", flush=True)
-    before = json.loads(RESULT.read_text()) if RESULT.exists() and options.only else {}
-    result = {**before, "machine": machine(), "targets": TARGETS, **found}
-    if not options.quick:
-        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=1))
-    return 0
 
 
 def against_peers(size: Size) -> dict[str, Any]:
@@ -234,24 +204,17 @@ PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def machine() -> dict[str, Any]:
-    """Where this was measured, and with which versions."""
-    libraries = (
-        "scikit-learn",
-        "treelite",
-        "fastapi",
-        "starlette",
-        "uvicorn",
-        "uvloop",
-        "httptools",
-        "sqlalchemy",
-    )
-    return {
-        "cpu": next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine()),
-        "cpus": os.cpu_count(), "python": platform.python_version(),
-        "libraries": {name: version(name) for name in libraries}, "peers": service_peers.PINNED,
-        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }  # fmt: skip
+BENCHMARK = Benchmark(
+    "service", PARTS, TARGETS, QUICK, WHOLE,
+    ("scikit-learn", "treelite", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "sqlalchemy"),
+)  # fmt: skip
+
+
+def main() -> int:
+    """Measure, write the result, print it."""
+    need_wrk()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    return BENCHMARK.main(peers=service_peers.PINNED)
 
 
 if __name__ == "__main__":
