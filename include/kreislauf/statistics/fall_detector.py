@@ -1,0 +1,196 @@
+"""Has the mean fallen? A detector whose false-alarm probability holds however often one looks.
+
+An e-detector of the Shiryaev-Roberts kind. Every observation x of a value in [0, 1] is bet on with the factor
+``e = 1 + stake (centre - x)``, whose expectation is at most 1 as long as the mean is at least the reference. Evidence
+gathers as ``M = (M + w) e``, where w is the part of ``per_days`` that has passed since the observation before. So M
+less the weights so far is a supermartingale, and by Doob's inequality M reaches ``1 / false_alarms`` within any T days
+with probability at most ``false_alarms T / per_days``, for every distribution and however the observations are spread
+over the days. M is a mixture of several bets, which keeps that property.
+
+Sources: Shin, Ramdas and Rinaldo, E-detectors: a nonparametric framework for sequential change detection, New England
+Journal of Statistics in Data Science 2 (2024); for the stakes, Waudby-Smith and Ramdas, Estimating means of bounded
+random variables by betting, JRSS B 86 (2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, inf
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+DEPTHS = np.array([1.0, 2.0, 4.0])
+"""Falls that are bet on, in multiples of the way from the reference to the level that counts as bad."""
+SHARES = np.array([0.6, 0.2, 0.2])
+"""What each of them is worth at the start: a bet with share q is late by log(1 / q) nats of the some 10 it needs."""
+BOLDEST = 0.9
+"""Part of the evidence that one observation may take away at most."""
+PRIOR = 20
+"""Observations that the variance of a coin with the reference as its mean counts for at the start."""
+PIECE = 4096
+"""Observations in a row that are summed up at once: few enough for sums of logarithms to stay exact."""
+HIGHEST = 700.0
+"""Logarithm above which evidence is no longer told apart, below that of the greatest float."""
+
+
+@dataclass(frozen=True)
+class FallState:
+    """What the detector remembers of a release.
+
+    Parameters
+    ----------
+    bets: logarithm of the evidence that each bet has gathered.
+    observations: how many were seen.
+    day: of the latest, since the release began.
+    total, squares: sums of the distances from the reference, and of their squares.
+    peak: the highest evidence so far, as a logarithm.
+    alarm_at: number of the observation, from 1, at which the evidence first sufficed.
+    """
+
+    bets: tuple[float, ...] = (-inf,) * len(DEPTHS)
+    observations: int = 0
+    day: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+    peak: float = -inf
+    alarm_at: int | None = None
+
+    @property
+    def evidence(self) -> float:
+        """What speaks for a fall now; an alarm from 1 / false_alarms on."""
+        return exp(min(float(_together(np.array([self.bets]))[0]), HIGHEST))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, which knows no infinity."""
+        finite = [None if bet == -inf else bet for bet in self.bets]
+        peak = None if self.peak == -inf else self.peak
+        return {**vars(self), "bets": finite, "peak": peak}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> FallState:
+        """From what :meth:`to_dict` gave."""
+        bets = tuple(-inf if bet is None else float(bet) for bet in kept["bets"])
+        peak = -inf if kept["peak"] is None else float(kept["peak"])
+        return cls(**{**kept, "bets": bets, "peak": peak})
+
+
+@dataclass(frozen=True)
+class FallDetector:
+    """Watches a mean of values in [0, 1], higher is better, for a fall.
+
+    A fall of less than about half the way to ``fallen`` gathers no evidence in the long run, one of more does.
+
+    Parameters
+    ----------
+    reference: the level below which the mean may not have fallen.
+    fallen: the level that counts as bad.
+    false_alarms: probability of a false alarm within ``per_days``, proven.
+    per_days: days to which ``false_alarms`` refers.
+
+    Raises
+    ------
+    ValueError: not 0 <= fallen < reference < 1, false_alarms not within (0, 1), or per_days not above 0.
+    """
+
+    reference: float
+    fallen: float
+    false_alarms: float = 0.01
+    per_days: float = 90.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fallen < self.reference < 1:
+            raise ValueError(
+                f"0 <= fallen < reference < 1 is needed, not {self.fallen:g} and {self.reference:g}"
+            )
+        if not 0 < self.false_alarms < 1:
+            raise ValueError(f"false_alarms must lie between 0 and 1, not {self.false_alarms:g}")
+        if not self.per_days > 0:
+            raise ValueError(f"per_days must be above 0, not {self.per_days:g}")
+
+    def begin(self) -> FallState:
+        """The state of a release of which nothing was seen."""
+        return FallState()
+
+    def update(self, state: FallState, values: npt.ArrayLike, days: npt.ArrayLike) -> FallState:
+        """The state after more observations; the same however they are cut into calls.
+
+        Parameters
+        ----------
+        values: shape (n,), within [0, 1], in an order that does not depend on them.
+        days: shape (n,), when each was observed, in days since the release began; one earlier than the one before
+            counts as of the same time.
+
+        Raises
+        ------
+        ValueError: shapes differ, a value outside [0, 1], or a day that is not a finite number.
+        """
+        x, at = np.asarray(values, dtype=np.float64), np.asarray(days, dtype=np.float64)
+        _check(x, at)
+        for start in range(0, len(x), PIECE):
+            state = self._piece(state, x[start : start + PIECE], at[start : start + PIECE])
+        return state
+
+    def _piece(self, state: FallState, x: Floats, at: Floats) -> FallState:
+        clock = np.maximum.accumulate(np.concatenate([[state.day], at]))
+        total = np.cumsum(np.concatenate([[state.total], x - self.reference]))
+        squares = np.cumsum(np.concatenate([[state.squares], (x - self.reference) ** 2]))
+        seen = state.observations + np.arange(len(x))
+        factors = self._factors(x, self._variance(seen, total[:-1], squares[:-1]))
+        bets = _gather(np.array(state.bets), np.diff(clock) / self.per_days, factors)
+        evidence = _together(bets)
+        alarms = np.flatnonzero(evidence >= -np.log(self.false_alarms))
+        first = int(seen[alarms[0]]) + 1 if len(alarms) else None
+        return FallState(
+            tuple(bets[-1].tolist()), state.observations + len(x), float(clock[-1]), float(total[-1]),
+            float(squares[-1]), max(state.peak, float(evidence.max())),
+            first if state.alarm_at is None else state.alarm_at,
+        )  # fmt: skip
+
+    def _variance(self, seen: npt.NDArray[np.int64], total: Floats, squares: Floats) -> Floats:
+        """Variance that the observations before each one show, at most that of a coin with the reference as its mean."""
+        coin = self.reference * (1 - self.reference)
+        spread = squares - total**2 / np.maximum(seen, 1)
+        return np.minimum((PRIOR * coin + np.maximum(spread, 0)) / (PRIOR + seen), coin)
+
+    def _factors(self, x: Floats, variance: Floats) -> Floats:
+        """Logarithms of the bets' factors, shape (n, bets).
+
+        The stake that is best for a normal distribution with this variance, which for a coin is the likelihood ratio
+        of the two levels. Where that is bolder than allowed, because the values hardly vary, the stake is cut and the
+        centre moved towards the middle between reference and fallen, so that a small fall still wins nothing.
+        """
+        way = self.reference - self.fallen
+        middle = self.reference - way / 2
+        stake = DEPTHS * way / variance[:, None]
+        cut = BOLDEST * variance / 2 / (1 - middle)
+        moved = np.minimum(self.reference, middle + cut)[:, None]
+        too_bold = stake * (1 - self.reference) > BOLDEST
+        centre = np.where(too_bold, moved, self.reference)
+        stake = np.where(too_bold, BOLDEST / (1 - moved), stake)
+        return np.asarray(np.log1p(stake * (centre - x[:, None])))
+
+
+def _gather(before: Floats, weights: Floats, factors: Floats) -> Floats:
+    """Logarithm of every bet's evidence after each observation, shape (n, bets)."""
+    sums = np.cumsum(factors, axis=0)
+    with np.errstate(divide="ignore"):
+        entering = np.log(weights)[:, None] - (sums - factors)
+    entering[0] = np.logaddexp(entering[0], before)
+    return np.asarray(sums + np.logaddexp.accumulate(entering, axis=0))
+
+
+def _together(bets: Floats) -> Floats:
+    return np.asarray(np.logaddexp.reduce(bets + np.log(SHARES), axis=1))
+
+
+def _check(x: Floats, at: Floats) -> None:
+    if x.ndim != 1 or x.shape != at.shape:
+        raise ValueError(f"values and days must have one shape (n,), not {x.shape} and {at.shape}")
+    if not ((x >= 0) & (x <= 1)).all():
+        raise ValueError("values must lie within [0, 1]: scale them by the contract's bounds")
+    if not np.isfinite(at).all():
+        raise ValueError("days must be finite numbers")
