@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Stage, StepResult, WorkOrder
@@ -21,7 +22,7 @@ _DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql", "sqlite": "sqlit
 
 
 def connection_url(name: str) -> str | None:
-    """SQLAlchemy URL of an Airflow connection; ``None`` where there is none of that name."""
+    """Address of an Airflow connection: a SQLAlchemy URL, or an http(s) one; ``None`` where there is none of that name."""
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
     from sqlalchemy import URL
@@ -32,6 +33,8 @@ def connection_url(name: str) -> str | None:
         return None
     if found.conn_type == "sqlite":
         return f"sqlite:///{found.host or f'/{found.schema}'}"
+    if found.conn_type in ("http", "https"):
+        return _server_url(found)
     url = URL.create(
         _DRIVERS.get(found.conn_type, found.conn_type),
         found.login,
@@ -41,6 +44,16 @@ def connection_url(name: str) -> str | None:
         found.schema,
     )
     return url.render_as_string(hide_password=False)
+
+
+def _server_url(found: Any) -> str:
+    """A connection of type HTTP: its host may carry scheme and path, its schema may be the scheme."""
+    scheme, _, rest = (found.host or "").rpartition("://")
+    host, slash, path = rest.partition("/")
+    user, password = (quote(part or "", safe="") for part in (found.login, found.password))
+    login = f"{user}:{password}@" if user or password else ""
+    port = f":{found.port}" if found.port else ""
+    return f"{scheme or found.schema or found.conn_type}://{login}{host}{port}{slash}{path}"
 
 
 def is_last_try(context: Any) -> bool:

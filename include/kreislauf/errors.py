@@ -89,5 +89,9 @@ class ReleaseError(KreislaufError):
     """A release is incomplete, was changed after it was written, or cannot be promoted."""
 
 
+class QueryError(KreislaufError):
+    """A live metric that another system knows cannot be had: no such connection, unreachable, or no such numbers."""
+
+
 class StoreError(KreislaufError):
     """The workflow store is missing, of another version, or refuses an operation."""

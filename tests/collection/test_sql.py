@@ -142,13 +142,23 @@ def test_what_looks_like_reading_cannot_write_either(query: str, postgres: Any):
 
 
 def test_the_database_itself_refuses_to_write(read: Read, url: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("include.kreislauf.collection.sources.sql.one_select", lambda source: source.query)
+    monkeypatch.setattr("include.kreislauf.collection.selecting.one_select", lambda select: select.query)
     with pytest.raises(SourceError, match=r"refuses the query: .*(read-?only|DECLARE)"):
         read("DELETE FROM panel")
     assert _number(url) == 4
 
 
-def test_a_query_that_never_ends_is_cut_off(postgres: Any):
+def test_a_query_that_never_ends_is_cut_off_by_sqlite(tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'data.db'}"
+    _execute(url, SETUP.format(zone="", utc=""))
+    endless = "WITH RECURSIVE n(tech) AS (SELECT 1 UNION ALL SELECT tech + 1 FROM n) SELECT max(tech) FROM n"
+    source = SqlSource(kind="sql", name="panel", connection="w", query=endless, columns=COLUMNS)
+    access = Access(AccessRules(deadline=0.2), connections=lambda _: url)
+    with pytest.raises(SourceError, match=r"refuses the query: interrupted: it takes longer than 0.2 s"):
+        read_sql(source, PROBLEM, access, AS_OF)
+
+
+def test_a_query_that_never_ends_is_cut_off_by_postgres(postgres: Any):
     with postgres.database(migrated=False) as url:
         source = SqlSource(
             kind="sql", name="panel", connection="w", query="SELECT pg_sleep(60) AS tech", columns=COLUMNS
