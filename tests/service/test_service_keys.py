@@ -154,3 +154,20 @@ def test_the_open_api_document_names_the_scope_of_every_operation(
             assert ("security" in operation) == (scope is not None)
             assert scope is None or f"Scope: `{scope}`" in operation["description"]
             assert scope is None or {"401", "403"} <= set(operation["responses"])
+
+
+def test_outcomes_and_reports_are_logged_with_who_sent_them(world: World, start: Start) -> None:
+    world.release(1)
+    world.promote(1)
+    world.sign()
+    key_id, text = make_key(world.store, Scope.ADMIN)
+    service = start(world)
+    send = {"X-API-Key": text}
+    then = {"observed_at": "2016-01-01T00:00:00Z"}
+    found = service.client.post("/v1/radar/predictions", json={"rows": [{"entity": "python"}]}, headers=send)
+    outcome = {"prediction_id": found.json()["predictions"][0]["prediction_id"], "value": 1.0, **then}
+    report = {"id": "r", "metric": "productivity", "release": 1, "value": 1.0, "period": "2016-01-01", **then}
+    for kind, item in (("outcomes", outcome), ("reports", report)):
+        answer = service.client.post(f"/v1/radar/{kind}", json={kind: [item]}, headers=send)
+        assert answer.status_code == 200, answer.text
+        assert [one.client for one in world.rows(kind)] == [key_id]

@@ -240,6 +240,12 @@ def test_law_records_come_back_as_they_were(folder: Path):
     assert moment_of(AT) == NOW
 
 
+def test_records_of_an_older_version_are_read():
+    text = b'[[],[],[["radar","one",1.5,"2016-01-01 00:00:00.000000","2016-01-01 00:00:00.000000"]],[]]'
+    [found] = decode(text).outcomes
+    assert found == LoggedOutcome("radar", "one", 1.5, AT, AT, client=None)
+
+
 def test_many_processes_take_over_each_dead_file_once(folder: Path):
     for _ in range(20):
         spool = Spool(folder, 10_000)

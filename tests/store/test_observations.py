@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select, update
 
 from include.kreislauf.store import observations
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.observations import Verdict
+from include.kreislauf.store.schema import outcome_conflicts, outcomes
 from tests.support import racers
 from tests.support.examples import LATER, NOW, USE_CASE, prediction, report
 from tests.support.racing import Race
@@ -174,3 +176,37 @@ def test_the_first_verdict_of_a_time_stands_and_the_newest_are_told(store: Store
         observations.save_verdicts(db, [replace(first, verdict="healthy", value=None)], LATER)
         assert observations.verdicts_of(db, USE_CASE) == judged
         assert observations.verdicts_of(db, USE_CASE, limit=2) == judged[1:]
+
+
+def test_an_outcome_carries_when_it_was_written_and_by_whom(store: Store):
+    before, rows = datetime.now(UTC), [prediction() for _ in range(3)]
+    log(store, *rows)
+    with store.write() as db:
+        for number, row in enumerate(rows):
+            client = f"key{number}" if number else None
+            observations.save_outcome(db, row["id"], 1.0, NOW, LATER, client)
+        found = db.execute(select(outcomes.c["logged_at", "client"]).order_by(outcomes.c.client)).all()
+    assert sorted({one.client or "" for one in found}) == ["", "key1", "key2"]
+    assert all(before <= one.logged_at <= datetime.now(UTC) for one in found)
+
+
+def test_the_time_of_writing_never_goes_back(store: Store):
+    ahead, row = datetime.now(UTC) + timedelta(hours=1), prediction()
+    log(store, row, late := prediction())
+    outcome(store, row["id"], 1.0)
+    with store.write() as db:  # as if the clock had been ahead, and was put right since
+        db.execute(update(outcomes).values(logged_at=ahead))
+    outcome(store, late["id"], 1.0)
+    with store.read() as db:
+        assert set(db.scalars(select(outcomes.c.logged_at))) == {ahead}
+
+
+def test_what_contradicts_an_outcome_is_kept_once_beside_it(store: Store):
+    row = prediction()
+    log(store, row)
+    assert [outcome(store, row["id"], value) for value in (1.0, 2.0, 2.0, 3.0)] == [
+        "stored", "conflict", "conflict", "conflict",
+    ]  # fmt: skip
+    with store.read() as db:
+        assert db.scalars(select(outcome_conflicts.c.value)).all() == [2.0]
+        assert db.scalars(select(outcomes.c.value)).all() == [1.0]

@@ -116,7 +116,8 @@ class Gate:
         if keys.empty and not self._keys_required:
             return
         try:
-            keys.check(_key_of(scope), wanted, use_case or None, self._now())
+            key = keys.check(_key_of(scope), wanted, use_case or None, self._now())
+            scope.setdefault("state", {})["client"] = key.id  # who sent an outcome is logged with it
         except KeyRefused as refused:
             self._metrics.refused.labels(refused.kind).inc()
             raise _refusal(refused) from refused

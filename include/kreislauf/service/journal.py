@@ -75,9 +75,13 @@ class Journal:
         await self._commit.durable(Records(rows, shadow))
 
     async def write_outcomes(
-        self, use_case: str, sent: Sequence[Outcome], now: datetime
+        self, use_case: str, sent: Sequence[Outcome], now: datetime, client: str | None = None
     ) -> list[OutcomeResult]:
         """Join outcomes to predictions of a use case; returns when the answers are final, or ``accepted``.
+
+        Parameters
+        ----------
+        client: id of the API key that sent them; ``None``: there was none.
 
         Raises
         ------
@@ -85,7 +89,8 @@ class Journal:
         """
         at = stamp(now)
         rows = [
-            LoggedOutcome(use_case, one.prediction_id, one.value, stamp(one.observed_at), at) for one in sent
+            LoggedOutcome(use_case, one.prediction_id, one.value, stamp(one.observed_at), at, client)
+            for one in sent
         ]
         answers = await self._commit.durable(Records(outcomes=rows))
         for name, count in Counter(answers).items():
@@ -95,7 +100,9 @@ class Journal:
             for one, answer in zip(sent, answers, strict=True)
         ]
 
-    async def write_reports(self, use_case: str, sent: Sequence[Report], now: datetime) -> list[ReportResult]:
+    async def write_reports(
+        self, use_case: str, sent: Sequence[Report], now: datetime, client: str | None = None
+    ) -> list[ReportResult]:
         """Log metric reports of a use case; returns when the answers are final, or ``accepted``.
 
         Raises
@@ -113,6 +120,7 @@ class Journal:
                 stamp(one.period),
                 stamp(one.observed_at),
                 at,
+                client,
             )
             for one in sent
         ]

@@ -93,7 +93,14 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {**found, "default": {"model": schemas.ErrorAnswer, "description": "Any other error."}}
 
 
+async def _client(request: Request) -> str | None:
+    """Id of the request's key; ``None`` where no key is needed."""
+    found: str | None = getattr(request.state, "client", None)
+    return found
+
+
 Injected = Annotated[Service, Depends(_service)]
+Client = Annotated[str | None, Depends(_client)]
 UseCase = Annotated[str, Path(description="Name of a use case with a live release.")]
 
 router = APIRouter()
@@ -173,10 +180,12 @@ def _answer_items(answer: schemas.OutcomesAnswer | schemas.ReportsAnswer) -> Res
     "/v1/{use_case}/outcomes", tags=["outcomes"], response_model=schemas.OutcomesAnswer,
     responses=_results(schemas.OutcomesAnswer),
 )  # fmt: skip
-async def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, service: Injected) -> Response:
+async def post_outcomes(
+    use_case: UseCase, body: schemas.OutcomesRequest, service: Injected, client: Client
+) -> Response:
     """Say what really happened; sending the same outcome again changes nothing."""
     now = service.taken_at(use_case, "outcomes", [one.observed_at for one in body.outcomes])
-    results = await service.journal.write_outcomes(use_case, body.outcomes, now)
+    results = await service.journal.write_outcomes(use_case, body.outcomes, now, client)
     return _answer_items(schemas.OutcomesAnswer(results=results))
 
 
@@ -184,10 +193,12 @@ async def post_outcomes(use_case: UseCase, body: schemas.OutcomesRequest, servic
     "/v1/{use_case}/reports", tags=["outcomes"], response_model=schemas.ReportsAnswer,
     responses=_results(schemas.ReportsAnswer),
 )  # fmt: skip
-async def post_reports(use_case: UseCase, body: schemas.ReportsRequest, service: Injected) -> Response:
+async def post_reports(
+    use_case: UseCase, body: schemas.ReportsRequest, service: Injected, client: Client
+) -> Response:
     """Report a business metric that only users can see; sending the same report again changes nothing."""
     now = service.taken_at(use_case, "reports", [one.observed_at for one in body.reports])
-    results = await service.journal.write_reports(use_case, body.reports, now)
+    results = await service.journal.write_reports(use_case, body.reports, now, client)
     return _answer_items(schemas.ReportsAnswer(results=results))
 
 

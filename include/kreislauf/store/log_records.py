@@ -47,13 +47,17 @@ class LoggedShadow(NamedTuple):
 
 
 class LoggedOutcome(NamedTuple):
-    """One row of ``outcomes``, and the use case whose prediction it is about."""
+    """One row of ``outcomes``, and the use case whose prediction it is about.
+
+    The last field has a default: a spool that an older version wrote is read.
+    """
 
     use_case: str
     prediction_id: str
     value: float
     observed_at: str
     created_at: str
+    client: str | None = None
 
 
 class LoggedReport(NamedTuple):
@@ -67,6 +71,7 @@ class LoggedReport(NamedTuple):
     period: str
     observed_at: str
     created_at: str
+    client: str | None = None
 
 
 def stamp(moment: datetime) -> str:

@@ -9,6 +9,7 @@ Everything here is idempotent: a record that is in the store already stays as it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from include.kreislauf.store.log_records import (
 )
 from include.kreislauf.store.schema import (
     UtcDateTime,
+    outcome_conflicts,
     outcomes,
     predictions,
     releases,
@@ -81,11 +83,9 @@ def write_outcomes(db: Connection, rows: Sequence[LoggedOutcome]) -> list[Outcom
     for row in rows:
         if use_cases.get(row.prediction_id) == row.use_case:
             first.setdefault(row.prediction_id, row)
-    fields = LoggedOutcome._fields[1:]
-    news = {
-        one
-        for (one,) in _insert(db, outcomes, [row[1:] for row in first.values()], fields, returning=fields[0])
-    }
+    fields, at = (*LoggedOutcome._fields[1:], "logged_at"), _logged_at(db, outcomes)
+    values = [(*row[1:], at) for row in first.values()]
+    news = {one for (one,) in _insert(db, outcomes, values, fields, returning=fields[0])}
     stored = {one: row.value for one, row in first.items() if one in news}
     stored |= _values(db, [one for one in first if one not in news])
     answers: list[OutcomeAnswer] = []
@@ -96,7 +96,20 @@ def write_outcomes(db: Connection, rows: Sequence[LoggedOutcome]) -> list[Outcom
             answers.append("stored")
         else:
             answers.append("duplicate" if stored[row.prediction_id] == row.value else "conflict")
+    _keep_conflicts(db, [row for row, answer in zip(rows, answers, strict=True) if answer == "conflict"], at)
     return answers
+
+
+def _keep_conflicts(db: Connection, rows: Sequence[LoggedOutcome], at: str) -> None:
+    values = [(row.prediction_id, row.value, row.observed_at, at, row.client) for row in rows]
+    _insert(db, outcome_conflicts, values, ("prediction_id", "value", "observed_at", "logged_at", "client"))
+
+
+def _logged_at(db: Connection, table: Table) -> str:
+    """The wall clock, and never less than before: monitoring reads on from the greatest that it has seen."""
+    now = stamp(datetime.now(UTC))
+    ((last,),) = _run(db, f"SELECT max(logged_at) FROM {table.name}")  # noqa: S608
+    return max(now, stamp(last) if isinstance(last, datetime) else last or now)
 
 
 def write_reports(db: Connection, rows: Sequence[LoggedReport]) -> list[OutcomeAnswer]:
@@ -132,7 +145,8 @@ def check_metrics(db: Connection, use_case: str, metrics: Iterable[str]) -> None
 
 def insert_report(db: Connection, row: LoggedReport) -> OutcomeAnswer:
     """Log one report, whatever its contract and its release."""
-    if _insert(db, reports, [row], LoggedReport._fields, returning="id"):
+    values, fields = (*row, _logged_at(db, reports)), (*LoggedReport._fields, "logged_at")
+    if _insert(db, reports, [values], fields, returning="id"):
         return "stored"
     where = (reports.c.use_case == row.use_case, reports.c.id == row.id)
     known = db.execute(select(*reports.c["metric", "release", "value", "period"]).where(*where)).one()

@@ -52,11 +52,21 @@ def save_predictions(db: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def save_outcome(
-    db: Connection, prediction_id: str, value: float, observed_at: datetime, now: datetime
+    db: Connection,
+    prediction_id: str,
+    value: float,
+    observed_at: datetime,
+    now: datetime,
+    client: str | None = None,
 ) -> OutcomeAnswer:
-    """Join what really happened to a prediction; the first outcome stands."""
+    """Join what really happened to a prediction; the first outcome stands.
+
+    Parameters
+    ----------
+    client: id of the API key that sent it; ``None``: there was none.
+    """
     use_case = log_writer.owners(db, {prediction_id}).get(prediction_id, "")
-    row = LoggedOutcome(use_case, prediction_id, value, stamp(observed_at), stamp(now))
+    row = LoggedOutcome(use_case, prediction_id, value, stamp(observed_at), stamp(now), client)
     return log_writer.write_outcomes(db, [row])[0]
 
 

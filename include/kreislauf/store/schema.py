@@ -250,6 +250,16 @@ outcomes = Table(
     Index("ix_outcomes_logged_at", "logged_at"),
 )  # fmt: skip
 
+outcome_conflicts = Table(
+    "outcome_conflicts", metadata,  # what contradicts a stored outcome, which stands; the first one of a prediction
+    Column("prediction_id", String(36), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("observed_at", UtcDateTime, nullable=False),
+    Column("logged_at", UtcDateTime, nullable=False),
+    Column("client", String(16)),
+    Index("ix_outcome_conflicts_logged_at", "logged_at"),
+)  # fmt: skip
+
 reports = Table(
     "reports", metadata,
     Column("use_case", String(64), primary_key=True),
@@ -260,6 +270,9 @@ reports = Table(
     Column("period", UtcDateTime, nullable=False),
     Column("observed_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("logged_at", UtcDateTime),
+    Column("client", String(16)),
+    Index("ix_reports_logged_at", "logged_at"),
     Index("ix_reports_release", "use_case", "metric", "release", "period"),
 )  # fmt: skip
 

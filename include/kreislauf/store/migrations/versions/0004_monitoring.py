@@ -1,8 +1,7 @@
 """monitoring: states of sequential tests, signals, receipts, and intervals in the ledger"""
 
-from alembic import op
 import sqlalchemy as sa
-
+from alembic import op
 
 revision = "0004"
 down_revision = "0003"
@@ -12,6 +11,19 @@ def upgrade() -> None:
     op.add_column("outcomes", sa.Column("logged_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("outcomes", sa.Column("client", sa.String(length=16), nullable=True))
     op.create_index("ix_outcomes_logged_at", "outcomes", ["logged_at"])
+    op.create_table(
+        "outcome_conflicts",
+        sa.Column("prediction_id", sa.String(length=36), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("logged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("client", sa.String(length=16), nullable=True),
+        sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_outcome_conflicts")),
+    )
+    op.create_index("ix_outcome_conflicts_logged_at", "outcome_conflicts", ["logged_at"])
+    op.add_column("reports", sa.Column("logged_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("reports", sa.Column("client", sa.String(length=16), nullable=True))
+    op.create_index("ix_reports_logged_at", "reports", ["logged_at"])
     op.add_column("verdicts", sa.Column("evidence", sa.Float(), nullable=True))
     op.add_column("loops", sa.Column("before_low", sa.Float(), nullable=True))
     op.add_column("loops", sa.Column("before_high", sa.Float(), nullable=True))
@@ -60,8 +72,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("reminders", "receipts", "signals", "monitor_states"):
+    for table in ("reminders", "receipts", "signals", "monitor_states", "outcome_conflicts"):
         op.drop_table(table)
+    op.drop_index("ix_reports_logged_at", "reports")
+    op.drop_column("reports", "client")
+    op.drop_column("reports", "logged_at")
     for column in ("gain_high", "gain_low", "before_high", "before_low"):
         op.drop_column("loops", column)
     op.drop_column("verdicts", "evidence")
