@@ -96,6 +96,15 @@ def test_what_is_missing_or_infinite_is_none_and_never_nan():
     assert all(b"NaN" not in made.files[name] for name in (release_files.SNAPSHOT, release_files.GOLDEN))
 
 
+def test_the_profile_says_how_every_feature_was_spread():
+    profile = parsed(contents_of(winner(Ridge())), release_files.PROFILE)
+    frame = features()
+    assert set(profile) == {*NUMERIC, *CATEGORICAL}
+    assert {sum(one["counts"]) for one in profile.values()} == {len(frame)}
+    assert profile["share"]["counts"][-1] == frame["share"].replace([np.inf, -np.inf], np.nan).isna().sum()
+    assert profile["kind"]["categories"] == sorted(frame["kind"].dropna().unique())
+
+
 def test_golden_rows_are_real_ones_and_those_at_the_edge():
     golden = parsed(contents_of(winner(Ridge())), release_files.GOLDEN)
     real, edges = golden["rows"][:GOLDEN_ROWS], golden["rows"][GOLDEN_ROWS:]
@@ -124,7 +133,9 @@ def test_what_can_be_compiled_is_compiled_and_says_how_close_it_comes(model: Any
 
 def test_what_cannot_be_compiled_is_left_to_scikit_learn_and_says_why():
     made = contents_of(winner(KNeighborsRegressor(3), family="nearest_neighbours"))
-    assert set(made.files) == {release_files.MODEL, release_files.SNAPSHOT, release_files.GOLDEN}
+    assert set(made.files) == {
+        release_files.MODEL, release_files.SNAPSHOT, release_files.GOLDEN, release_files.PROFILE,
+    }  # fmt: skip
     assert (made.engine["kind"], made.engine["parity"]) == ("scikit-learn", None)
     assert "nearest_neighbours" in made.engine["reason"]
     assert "KNeighborsRegressor" in made.engine["reason"]
@@ -244,7 +255,7 @@ def test_a_release_is_verified_and_tells_what_was_checked(released: tuple[Lap, R
     found = verify_release(row, lap.settings)
     assert (found.version, found.digest, found.engine) == (1, row.digest, "compiled")
     assert found.signed_by == SigningKey.of(lap.settings).id
-    assert found.files == len(row.manifest["files"]) == 5
+    assert found.files == len(row.manifest["files"]) == 6
     assert found.golden_rows == GOLDEN_ROWS + 4
     assert found.text.startswith(f"{lap.use_case} release 1: signed by ")
 

@@ -17,10 +17,14 @@ from include.kreislauf.inference.compiled import NotCompilable
 from include.kreislauf.inference.compiling import compile_model
 from include.kreislauf.inference.parity import require_parity
 from include.kreislauf.inference.served import SklearnPredictor
+from include.kreislauf.preparation.encoder import category_text
+from include.kreislauf.statistics.stability import Profile
 from include.kreislauf.store import release_files
 
 GOLDEN_ROWS = 20
 UNSEEN = "never seen in training"
+PROFILED_ROWS = 2_000
+"""The newest rows of training say how features were spread: what was usual long ago is no measure of what is sent now."""
 Row = dict[str, Any]
 
 
@@ -56,6 +60,7 @@ def contents_of(winner: Winner) -> Contents:
         release_files.MODEL: release_files.dump_model(winner.model),
         release_files.SNAPSHOT: _json(snapshot),
         release_files.GOLDEN: _json({"rows": golden, "outputs": outputs}),
+        release_files.PROFILE: _json(_profile(winner)),
         **compiled,
     }
     return Contents(files, engine, len(snapshot))
@@ -71,6 +76,17 @@ def _snapshot(winner: Winner) -> dict[str, Row]:
         str(entity): {str(name): _plain(value) for name, value in row.items()}
         for entity, row in found.items()
     }
+
+
+def _profile(winner: Winner) -> dict[str, Any]:
+    """Feature -> how its values were spread in training."""
+    rows = winner.features
+    newest = (rows.sort_values("period") if "period" in rows else rows).tail(PROFILED_ROWS)
+    numbers = {name: Profile.of_numbers(_plain(one) for one in newest[name]) for name in winner.numeric}
+    texts = {
+        name: Profile.of_categories(category_text(one) for one in newest[name]) for name in winner.categorical
+    }
+    return {name: one.to_dict() for name, one in (numbers | texts).items()}
 
 
 def _golden(

@@ -92,7 +92,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = [[_number(row[name], name) for row in rows] for name in self.numeric]
         numbers = np.array(columns, dtype=np.float64).reshape(len(self.numeric), len(rows)).T
         return self._encode(
-            _finite(numbers), [[_text(row[name]) for row in rows] for name in self.categorical]
+            _finite(numbers), [[category_text(row[name]) for row in rows] for name in self.categorical]
         )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:  # noqa: ARG002
@@ -118,7 +118,9 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 numbers[:, place] = column.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
                 numbers[:, place] = [_number(value, name) for value in column.tolist()]
-        return _finite(numbers), [[_text(value) for value in X[name].tolist()] for name in self.categorical]
+        return _finite(numbers), [
+            [category_text(value) for value in X[name].tolist()] for name in self.categorical
+        ]
 
     def _require_names(self, given: Iterable[Any]) -> None:
         there = set(given)
@@ -184,7 +186,7 @@ def _number(value: Any, name: str) -> float:
         raise PreparationError(f"{name} is {value!r}", where=WHERE, allowed="a number, or none") from error
 
 
-def _text(value: Any) -> str | None:
+def category_text(value: Any) -> str | None:
     """A category as text; a column of whole numbers with missing ones among them holds 1.0 for 1."""
     if _is_missing(value):
         return None

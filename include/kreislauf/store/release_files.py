@@ -39,6 +39,8 @@ SIGNATURE = "manifest.sig"
 MODEL = "model.joblib"
 SNAPSHOT = "snapshot.json"
 GOLDEN = "golden.json"
+PROFILE = "profile.json"
+"""How the features were spread in training; releases made before monitoring looked at that have none."""
 MAX_MANIFEST = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
