@@ -25,12 +25,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 DEPTHS = np.array([1.0, 2.0, 4.0])
 """Falls that are bet on, in multiples of the way from the reference to the level that counts as bad."""
-SHARES = np.array([0.6, 0.2, 0.2])
+SHARES = np.array([0.7, 0.15, 0.15])
 """What each of them is worth at the start: a bet with share q is late by log(1 / q) nats of the some 10 it needs."""
 BOLDEST = 0.9
 """Part of the evidence that one observation may take away at most."""
-PRIOR = 20
-"""Observations that the variance of a coin with the reference as its mean counts for at the start."""
+PRIOR, MARGIN = 10, 1.25
+"""Observations that a coin's variance counts for at the start; how many times as much as was seen is reckoned with."""
 PIECE = 4096
 """Observations in a row that are summed up at once: few enough for sums of logarithms to stay exact."""
 HIGHEST = 700.0
@@ -49,6 +49,7 @@ class FallState:
     total, squares: sums of the distances from the reference, and of their squares.
     peak: the highest evidence so far, as a logarithm.
     alarm_at: number of the observation, from 1, at which the evidence first sufficed.
+    calm_at: number of the latest one at which the evidence lay below 1: a fall is likely to have set in after it.
     """
 
     bets: tuple[float, ...] = (-inf,) * len(DEPTHS)
@@ -58,6 +59,7 @@ class FallState:
     squares: float = 0.0
     peak: float = -inf
     alarm_at: int | None = None
+    calm_at: int = 0
 
     @property
     def evidence(self) -> float:
@@ -139,39 +141,49 @@ class FallDetector:
         total = np.cumsum(np.concatenate([[state.total], x - self.reference]))
         squares = np.cumsum(np.concatenate([[state.squares], (x - self.reference) ** 2]))
         seen = state.observations + np.arange(len(x))
-        factors = self._factors(x, self._variance(seen, total[:-1], squares[:-1]))
+        factors = self._factors(x, *self._variances(seen, total[:-1], squares[:-1]))
         bets = _gather(np.array(state.bets), np.diff(clock) / self.per_days, factors)
         evidence = _together(bets)
         alarms = np.flatnonzero(evidence >= -np.log(self.false_alarms))
         first = int(seen[alarms[0]]) + 1 if len(alarms) else None
+        calm = np.flatnonzero(evidence < 0)
         return FallState(
             tuple(bets[-1].tolist()), state.observations + len(x), float(clock[-1]), float(total[-1]),
             float(squares[-1]), max(state.peak, float(evidence.max())),
             first if state.alarm_at is None else state.alarm_at,
+            int(seen[calm[-1]]) + 1 if len(calm) else state.calm_at,
         )  # fmt: skip
 
-    def _variance(self, seen: npt.NDArray[np.int64], total: Floats, squares: Floats) -> Floats:
-        """Variance that the observations before each one show, at most that of a coin with the reference as its mean."""
-        coin = self.reference * (1 - self.reference)
-        spread = squares - total**2 / np.maximum(seen, 1)
-        return np.minimum((PRIOR * coin + np.maximum(spread, 0)) / (PRIOR + seen), coin)
-
-    def _factors(self, x: Floats, variance: Floats) -> Floats:
+    def _factors(self, x: Floats, shown: Floats, assumed: Floats) -> Floats:
         """Logarithms of the bets' factors, shape (n, bets).
 
-        The stake that is best for a normal distribution with this variance, which for a coin is the likelihood ratio
-        of the two levels. Where that is bolder than allowed, because the values hardly vary, the stake is cut and the
-        centre moved towards the middle between reference and fallen, so that a small fall still wins nothing.
+        The stake that is best for a normal distribution with the variance that is assumed, which for a coin is the
+        likelihood ratio of the two levels. Where the values vary less than is assumed, or so little that this stake is
+        bolder than allowed, the centre moves from the reference to the middle between reference and fallen, so that a
+        small fall still wins nothing.
         """
         way = self.reference - self.fallen
         middle = self.reference - way / 2
-        stake = DEPTHS * way / variance[:, None]
-        cut = BOLDEST * variance / 2 / (1 - middle)
-        moved = np.minimum(self.reference, middle + cut)[:, None]
-        too_bold = stake * (1 - self.reference) > BOLDEST
-        centre = np.where(too_bold, moved, self.reference)
-        stake = np.where(too_bold, BOLDEST / (1 - moved), stake)
+        shown = shown[:, None]
+        stake = DEPTHS * way / assumed[:, None]
+        centre = np.minimum(self.reference, middle + stake * shown / 2)
+        moved = np.minimum(centre, middle + BOLDEST * shown / 2 / (1 - middle))
+        centre = np.where(stake * (1 - centre) > BOLDEST, moved, centre)
+        stake = np.minimum(stake, BOLDEST / (1 - centre))
         return np.asarray(np.log1p(stake * (centre - x[:, None])))
+
+    def _variances(
+        self, seen: npt.NDArray[np.int64], total: Floats, squares: Floats
+    ) -> tuple[Floats, Floats]:
+        """Variance that the observations before each one show, and the one to assume, which starts at a coin's.
+
+        Both with a margin, and at most that of a coin with the reference as its mean: so chance does not move the
+        stakes of what is a coin.
+        """
+        coin = self.reference * (1 - self.reference)
+        spread = MARGIN * np.maximum(squares - total**2 / np.maximum(seen, 1), 0)
+        shown, assumed = spread / np.maximum(seen, 1), (PRIOR * coin + spread) / (PRIOR + seen)
+        return np.minimum(shown, coin), np.minimum(assumed, coin)
 
 
 def _gather(before: Floats, weights: Floats, factors: Floats) -> Floats:
