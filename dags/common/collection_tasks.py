@@ -84,6 +84,8 @@ def portions(order: WorkOrder, context: Any) -> list[dict[str, Any]]:
     from include.kreislauf.store import messages
     from include.kreislauf.store.database import get_store
 
+    if order.forced_loop:
+        return []
     with get_store().read() as db:
         if messages.find_handover(db, order.use_case, order.cycle_id, Stage.COLLECTION, order.attempt):
             return []

@@ -114,6 +114,7 @@ class Reason(StrEnum):
     FEATURES_SHIFTED = "features_shifted"
     CHALLENGER_BETTER = "challenger_better"
     BUSINESS_METRIC_FELL = "business_metric_fell"
+    NEW_ENTITIES = "new_entities"
     LOOPS_DID_NOT_HELP = "loops_did_not_help"
     RETRIGGERED = "retriggered"
 
@@ -204,7 +205,9 @@ class WorkOrder(Message):
     step: Stage | None = Field(
         None, description="Where to take up work again, where a role has several disciplines."
     )
-    forced_loop: Edge | None = Field(None, description="The loop a person asked monitoring to raise.")
+    forced_loop: Edge | None = Field(
+        None, description="The loop to raise instead of working: a person or the governor wants it."
+    )
     by: str = Field(MACHINE, description="The person or the program that asked for it.")
     override: bool = Field(
         False, description="Whether a person decided to go on although others are at work."

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.kreislauf.feedback.governor import Situation, decide
-from include.kreislauf.handovers import OPENING, Edge, Loop, Reason, Role
+from include.kreislauf.feedback.governor import MAX_BACK_OFF, OVERRIDE, Situation, cool_down, decide
+from include.kreislauf.feedback.past_loops import QUESTION, WEEK, places
+from include.kreislauf.handovers import MACHINE, OPENING, Edge, Loop, Reason, Role
 from include.kreislauf.requirements.contract import Governor
 from include.kreislauf.store.cycles import Cycle, State
 
@@ -18,15 +20,15 @@ AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
 POLICY = Governor(cool_down_days=150, max_hops=3)
 ROLLBACK = Edge.MONITORING_TO_MLOPS
 PATIENT = [edge for edge in OPENING if edge is not ROLLBACK]
+WORK = [edge for edge in PATIENT if edge is not QUESTION]
+MAIN = Edge.MONITORING_TO_DATA_ENGINEERING
 INSIDE = [edge for edge in Edge if edge not in OPENING]
 TO_PEOPLE = [edge for edge in INSIDE if edge.received_by is Role.REQUIREMENTS]
 
 
-def loop(edge: Edge, as_of: datetime = AS_OF) -> Loop:
-    return Loop(
-        use_case="radar", cycle_id="c0002", contract_hash="0" * 64, as_of=as_of, edge=edge,
-        reason=Reason.BUSINESS_METRIC_FELL, text="a test",
-    )  # fmt: skip
+def loop(edge: Edge, as_of: datetime = AS_OF, **fields: Any) -> Loop:
+    values = {"reason": Reason.BUSINESS_METRIC_FELL, "text": "a test", **fields}
+    return Loop(use_case="radar", cycle_id="c0002", contract_hash="0" * 64, as_of=as_of, edge=edge, **values)
 
 
 def cycle(cycle_id: str, state: State, note: str | None = None) -> Cycle:
@@ -49,8 +51,13 @@ situations = st.builds(
     waiting=st.none() | st.just(cycle("c0000", State.WAITING)),
     last_opened=st.none() | times,
     hops=st.integers(0, 10),
+    without_help=st.integers(0, 50),
+    opened=st.lists(times, max_size=5).map(lambda found: tuple(sorted(found))),
 )
-policies = st.builds(Governor, cool_down_days=st.integers(0, 1000), max_hops=st.integers(0, 10))
+policies = st.builds(
+    Governor, cool_down_days=st.integers(0, 1000), max_hops=st.integers(0, 10), weekly_budget=st.integers(1, 5),
+    back_off=st.floats(1, 10),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("edge", OPENING)
@@ -62,14 +69,18 @@ def test_the_first_loop_from_monitoring_is_accepted(edge: Edge) -> None:
 def test_one_active_cycle_per_use_case(edge: Edge) -> None:
     answer = decide(loop(edge), Situation(cycle=PROPOSED, active=OTHER_AT_WORK), POLICY)
     assert not answer.accepted
-    assert answer.text == "cycle c0001 is at work: one active cycle per use case"
+    assert answer.text == (
+        "cycle c0001 is at work: one active cycle per use case; until it ends, or 24 hours after it last moved; "
+        + OVERRIDE
+    )
 
 
 @pytest.mark.parametrize("edge", PATIENT)
 def test_a_cycle_that_waits_for_a_person_goes_first(edge: Edge) -> None:
     waiting = cycle("c0001", State.WAITING, "hop limit: 3 loops")
     answer = decide(loop(edge), Situation(cycle=PROPOSED, waiting=waiting), POLICY)
-    assert (answer.accepted, answer.text) == (False, "cycle c0001 waits for a person: hop limit: 3 loops")
+    said = f"cycle c0001 waits for a person: hop limit: 3 loops; until the answer; {OVERRIDE}"
+    assert (answer.accepted, answer.text) == (False, said)
 
 
 @pytest.mark.parametrize(("days", "accepted"), [(0, False), (149, False), (150, True), (400, True)])
@@ -77,7 +88,72 @@ def test_the_cool_down_counts_from_the_cycle_opened_last(days: int, accepted: bo
     situation = Situation(cycle=PROPOSED, last_opened=AS_OF - timedelta(days=days))
     answer = decide(loop(Edge.MONITORING_TO_DATA_ENGINEERING), situation, POLICY)
     assert answer.accepted is accepted
-    assert accepted or "cool-down until 2018-" in answer.text
+    assert accepted or answer.text.startswith("cool-down of 150 days: the last cycle was opened as of 201")
+    assert accepted or f"; until {AS_OF - timedelta(days=days - 150):%Y-%m-%d}; {OVERRIDE}" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("without_help", "days"), [(0, 150), (1, 300), (2, 600), (3, 1200), (4, 1200), (500, 1200)]
+)
+def test_the_cool_down_doubles_with_each_loop_that_did_not_help_up_to_eight_times(
+    without_help: int, days: int
+) -> None:
+    assert cool_down(POLICY, without_help) == timedelta(days=days)
+    for since, accepted in ((days - 1, False), (days, True)):
+        situation = Situation(
+            cycle=PROPOSED, last_opened=AS_OF - timedelta(days=since), without_help=without_help
+        )
+        answer = decide(loop(MAIN), situation, POLICY)
+        assert answer.accepted is accepted
+        assert accepted or (f", {without_help} loops did not help" in answer.text) is (without_help > 0)
+
+
+@pytest.mark.parametrize(("budget", "work", "question"), [(1, 1, 2), (2, 1, 2), (3, 2, 3), (10, 9, 10)])
+def test_the_last_place_of_the_week_is_kept_for_the_question(budget: int, work: int, question: int) -> None:
+    policy = Governor(cool_down_days=0, max_hops=3, weekly_budget=budget)
+    for used in range(12):
+        opened = tuple(AS_OF - timedelta(days=6, hours=-hour) for hour in range(used))
+        asked = {edge: decide(loop(edge), Situation(PROPOSED, opened=opened), policy) for edge in PATIENT}
+        assert {edge: answer.accepted for edge, answer in asked.items()} == {
+            edge: used < (question if edge is QUESTION else work) for edge in PATIENT
+        }
+        assert asked[QUESTION].accepted or "weekly budget" in asked[QUESTION].text
+
+
+def test_a_refusal_for_the_budget_says_when_the_next_place_is_free() -> None:
+    opened = tuple(AS_OF - timedelta(days=days) for days in (6, 5, 2))
+    answer = decide(loop(MAIN), Situation(PROPOSED, opened=opened), Governor(cool_down_days=0, max_hops=3))
+    assert answer.text == (
+        "weekly budget: 3 of 3 cycles within seven days are used up, the last place is kept for the question to a "
+        f"person; until 2018-01-03 00:00; {OVERRIDE}"
+    )
+
+
+def test_a_person_waits_neither_for_the_cool_down_nor_for_the_budget() -> None:
+    situation = Situation(PROPOSED, last_opened=AS_OF, without_help=9, opened=(AS_OF,) * 9)
+    assert decide(loop(MAIN, reason=Reason.RETRIGGERED, by="Ada"), situation, POLICY).accepted
+    assert decide(loop(MAIN, override=True, by="Ada"), situation, POLICY).accepted
+
+
+@pytest.mark.parametrize("by", [MACHINE, "alertmanager"])
+def test_a_program_under_a_name_of_its_own_waits_like_any_other(by: str) -> None:
+    answer = decide(loop(MAIN, by=by), Situation(PROPOSED, last_opened=AS_OF), POLICY)
+    assert not answer.accepted
+
+
+def test_the_work_that_follows_from_a_rollback_has_to_find_a_place_in_the_week() -> None:
+    follows = loop(Edge.MLOPS_TO_DATA_SCIENCE, reason=Reason.ROLLED_BACK)
+    spent = Situation(PROPOSED, opened=(AS_OF,) * 2)
+    answer = decide(follows, spent, POLICY)
+    assert (answer.accepted, answer.text.startswith("weekly budget: 2 of 3")) == (False, True)
+    assert decide(follows.model_copy(update={"by": "Ada"}), spent, POLICY).accepted
+
+
+def test_an_override_goes_beyond_the_hop_limit_and_says_so() -> None:
+    answer = decide(
+        loop(Edge.DATA_SCIENCE_TO_DATA_SCIENCE, override=True, by="Ada"), Situation(AT_WORK, hops=3), POLICY
+    )
+    assert (answer.accepted, answer.text) == (True, "hop 4: Ada overrides the limit of 3")
 
 
 def test_a_loop_from_monitoring_cannot_take_over_a_cycle_that_exists() -> None:
@@ -90,9 +166,9 @@ def test_a_loop_from_monitoring_cannot_take_over_a_cycle_that_exists() -> None:
 def test_the_hop_limit_ends_the_loops_inside_a_cycle(hops: int, accepted: bool) -> None:
     answer = decide(loop(Edge.DATA_SCIENCE_TO_DATA_SCIENCE), Situation(cycle=AT_WORK, hops=hops), POLICY)
     assert answer.accepted is accepted
-    assert answer.text == (
-        f"hop {hops + 1} of 3" if accepted else f"hop limit: {hops} loops in this cycle, 3 allowed"
-    )
+    assert answer.asks is not accepted
+    limit = f"hop limit: {hops} loops in this cycle, 3 allowed; until the end of the cycle: a person is asked"
+    assert answer.text == (f"hop {hops + 1} of 3" if accepted else limit)
 
 
 @pytest.mark.parametrize("edge", TO_PEOPLE)
@@ -145,8 +221,11 @@ def test_law_no_cycle_is_opened_within_the_cool_down_or_while_one_waits(
     if not decide(loop(edge, as_of), situation, policy).accepted:
         return
     assert situation.waiting is None
-    if situation.last_opened:
-        assert as_of - situation.last_opened >= timedelta(days=policy.cool_down_days)
+    if situation.last_opened and edge is not QUESTION:
+        wait = timedelta(days=policy.cool_down_days)
+        assert as_of - situation.last_opened >= min(
+            wait * policy.back_off**situation.without_help, wait * MAX_BACK_OFF
+        )
 
 
 @on_a_busy_machine
@@ -157,15 +236,28 @@ def test_law_hops_end_unless_a_person_is_asked(edge: Edge, situation: Situation,
 
 
 @on_a_busy_machine
-@given(st.lists(st.tuples(times, st.booleans()), max_size=30), policies)
+@given(
+    st.lists(st.tuples(st.sampled_from(PATIENT), st.integers(0, 60), st.booleans()), max_size=40), policies
+)
 def test_law_a_season_of_loops_keeps_its_distance(
-    asked: list[tuple[datetime, bool]], policy: Governor
+    asked: list[tuple[Edge, int, bool]], policy: Governor
 ) -> None:
-    """Whatever arrives in whatever order: the cycles opened lie a cool-down apart."""
-    opened: list[datetime] = []
-    for as_of, busy in asked:
-        situation = Situation(active=OTHER_AT_WORK if busy else None, last_opened=max(opened, default=None))
-        if decide(loop(Edge.MONITORING_TO_DATA_ENGINEERING, as_of), situation, policy).accepted:
-            opened.append(as_of)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(opened)]
-    assert all(gap >= timedelta(days=policy.cool_down_days) for gap in gaps)
+    """Whatever arrives in whatever order: cycles of work lie a cool-down apart, and no seven days hold too many."""
+    opened: list[tuple[datetime, Edge]] = []
+    for edge, day, busy in asked:
+        as_of = AS_OF + timedelta(days=day)
+        situation = Situation(
+            active=OTHER_AT_WORK if busy else None, last_opened=max((one for one, _ in opened), default=None),
+            opened=tuple(sorted(one for one, _ in opened if one > as_of - WEEK)),
+        )  # fmt: skip
+        if decide(loop(edge, as_of), situation, policy).accepted:
+            opened.append((as_of, edge))
+    work = [one for one, edge in opened if edge is not QUESTION]
+    assert all(
+        later - earlier >= timedelta(days=policy.cool_down_days)
+        for earlier, later in itertools.pairwise(work)
+    )
+    for first, _ in opened:
+        week = [edge for one, edge in opened if first <= one < first + WEEK]
+        assert len(week) <= max(2, policy.weekly_budget)
+        assert sum(edge is not QUESTION for edge in week) <= places(policy)

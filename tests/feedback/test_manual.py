@@ -196,6 +196,66 @@ def test_a_person_need_not_wait_for_the_cool_down(scripted: Lap) -> None:
     assert [row.decision for row in scripted.loops()] == ["no cool-down to wait for"] * 2
 
 
+# Loops inside a cycle, by hand
+
+
+INSIDE = [edge for edge in Edge if edge not in OPENING]
+
+
+@pytest.mark.parametrize("edge", INSIDE)
+def test_a_loop_inside_a_cycle_is_raised_by_hand_in_the_dag_of_its_role(scripted: Lap, edge: Edge) -> None:
+    cycle = at_work(scripted).cycle_id
+    incoming = scripted.by_hand(edge.raised_by, loop=edge, cycle=cycle, by="Ada", reason="look again")
+    loop = scripted.run(incoming)
+    assert isinstance(loop, Loop)
+    assert (loop.edge, loop.cycle_id, loop.attempt) == (edge, cycle, 2)
+    assert (loop.reason, loop.text, loop.by) == (Reason.RETRIGGERED, "Ada: look again", "Ada")
+    assert scripted.run(incoming) == loop
+    scripted.event(loop)
+    row = scripted.loops()[0]
+    assert (row.state, len(scripted.loops())) == ("accepted", 1)
+    waits = edge.received_by is Role.REQUIREMENTS
+    assert scripted.cycles()[0].state is (State.WAITING if waits else State.LIVE)
+
+
+def test_a_key_names_the_cycle_of_a_loop_too(scripted: Lap) -> None:
+    key = at_work(scripted).key
+    loop = scripted.run(scripted.by_hand(Role.MLOPS, key=key, loop=Edge.MLOPS_TO_DATA_SCIENCE, by="Ada"))
+    assert loop is not None
+    assert loop.key == key
+
+
+def test_a_loop_in_a_cycle_that_is_over_is_refused_by_the_governor(scripted: Lap) -> None:
+    begin(scripted)
+    scripted.manual(Role.MLOPS, loop=Edge.MLOPS_TO_DATA_SCIENCE, cycle=FIRST, by="Ada")
+    assert scripted.loops()[0].decision == f"cycle {FIRST} is live: release 1"
+
+
+@pytest.mark.parametrize(
+    ("cycle", "said"),
+    [
+        (None, "loop mlops→data_science needs a cycle; allowed: c0001-2016-01-01; next: name one of them"),
+        ("c9", "there is no cycle c9; allowed: c0001-2016-01-01; next: name one of them"),
+    ],
+)
+def test_a_loop_inside_a_cycle_needs_one_that_is_known(scripted: Lap, cycle: str | None, said: str) -> None:
+    at_work(scripted)
+    with pytest.raises(Refused) as refusal:
+        scripted.receive(scripted.by_hand(Role.MLOPS, loop=Edge.MLOPS_TO_DATA_SCIENCE, cycle=cycle, by="Ada"))
+    assert said in refusal.value.text
+
+
+def test_a_loop_is_raised_in_the_dag_of_its_role_only(scripted: Lap) -> None:
+    at_work(scripted)
+    with pytest.raises(HandoverError) as error:
+        scripted.receive(scripted.by_hand(Role.MONITORING, loop=Edge.MLOPS_TO_DATA_SCIENCE, by="Ada"))
+    assert (
+        "loop mlops→data_science is not one that monitoring raises; allowed: monitoring→mlops, "
+        in error.value.text
+    )
+    assert error.value.text.endswith("next: trigger mlops with this form")
+
+
 def test_a_waiting_cycle_is_closed_by_a_run(scripted: Lap, script: Script) -> None:
     script.sends_back(Stage.COLLECTION, *NO_DATA)
     begin(scripted)
@@ -357,10 +417,7 @@ def test_a_run_without_a_form_is_an_error(scripted: Lap) -> None:
             "as_of: Input should have timezone",
         ),
         ({"use_case": "radar", "reason": "x", "loop": "up→down"}, "'monitoring→data_engineering'"),
-        (
-            {"use_case": "radar", "reason": "x", "loop": "mlops→data_science"},
-            "allowed: monitoring→mlops, monitoring→",
-        ),
+        ({"use_case": "radar", "reason": "x", "cycle": "C 1"}, "cycle: String should match pattern"),
         (
             {"use_case": "radar", "reason": "x", "override": True},
             "an override needs the name of who decided it",

@@ -211,7 +211,10 @@ def test_a_refused_loop_is_recorded_and_ends_the_cycle_it_asked_for(
     loop, *after = lap.check(fall(lap, "2017Q1", "2017Q2", "2017Q3"))
     row, cycle = lap.loops("refused")[0], lap.cycles()[-1]
     assert (row.loop, after) == (loop, [])
-    assert row.decision == "cool-down until 2018-02-05: the last cycle was opened as of 2017-01-01"
+    assert row.decision == (
+        "cool-down of 400 days: the last cycle was opened as of 2017-01-01; until 2018-02-05; "
+        "a person may override this, with a name and a reason"
+    )
     assert (cycle.cycle_id, cycle.state, cycle.note) == (loop.cycle_id, State.REFUSED, row.decision)
     assert lap.refused[-1].endswith(f"the governor refused monitoring→data_engineering: {row.decision}")
 
@@ -224,17 +227,48 @@ def test_a_loop_that_was_refused_stays_refused(make_lap: MakeLap, script: Script
     loop = lap.check(fall(lap, "2017Q1", "2017Q2", "2017Q3"))[0]
     write_use_case(lap.settings.use_cases, governor={"cool_down_days": 0})
     lap.manual(Role.REQUIREMENTS)
-    with pytest.raises(Refused, match="is refused already: cool-down until 2018-02-05"):
+    with pytest.raises(Refused, match="is refused already: cool-down of 400 days"):
         lap.receive(lap.arriving(loop, str(lap.loops("refused")[0].received_run)))
 
 
-def test_beyond_the_hop_limit_a_person_must_act(make_lap: MakeLap, script: Script) -> None:
+def test_beyond_the_hop_limit_a_person_is_asked_and_asked_again_after_an_approval(
+    make_lap: MakeLap, script: Script
+) -> None:
     lap = make_lap(script, governor={"max_hops": 2})
     script.sends_back(Stage.DEPLOYMENT, Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED, times=9)
     begin(lap)
-    assert [row.state for row in lap.loops()] == ["accepted", "accepted", "refused"]
-    assert lap.cycles()[0].state is State.WAITING
-    assert lap.cycles()[0].note == "hop limit: 2 loops in this cycle, 2 allowed"
+    for refused in (1, 2):
+        assert [row.state for row in lap.loops()] == ["accepted", "accepted"] + [
+            "refused",
+            "accepted",
+        ] * refused
+        last, asked = lap.loops()[-2:]
+        assert asked.loop.edge is Edge.DATA_SCIENCE_TO_REQUIREMENTS
+        assert (asked.loop.reason, asked.loop.by, asked.loop.attempt) == (
+            Reason.BUDGET_SPENT, "kreislauf", last.loop.attempt + 1,
+        )  # fmt: skip
+        assert asked.loop.text == f"{last.decision}; last: deployment says release_failed"
+        assert lap.cycles()[0].state is State.WAITING
+        assert len(lap.questions) == 1
+        lap.answer(approved=True)
+    lap.answer(approved=False, note="enough")
+    assert (lap.cycles()[0].state, lap.questions) == (State.CLOSED, [])
+
+
+def test_the_run_that_is_to_ask_a_person_gets_the_same_order_again(make_lap: MakeLap, script: Script) -> None:
+    lap = make_lap(script, governor={"max_hops": 0})
+    script.sends_back(Stage.DEPLOYMENT, Edge.MLOPS_TO_DATA_SCIENCE, Reason.RELEASE_FAILED)
+    evaluated = lap.run(lap.arriving(lap.run(lap.arriving(signed(lap)))))  # type: ignore[arg-type]
+    assert evaluated is not None
+    loop = lap.run(lap.arriving(evaluated))
+    assert isinstance(loop, Loop)
+    incoming = lap.arriving(loop)
+    order = lap.receive(incoming)
+    assert order.forced_loop is Edge.DATA_SCIENCE_TO_REQUIREMENTS
+    assert lap.receive(incoming) == order
+    with pytest.raises(Refused, match=f"was done by run {incoming.run_id}"):
+        lap.receive(lap.arriving(loop))
+    assert [row.state for row in lap.loops()] == ["refused", "raised"]
 
 
 def test_a_spent_budget_asks_a_person_and_asks_again_after_an_approval(
@@ -262,6 +296,19 @@ def test_a_late_loop_of_a_cycle_that_had_to_make_way_is_refused(scripted: Lap, s
     assert "is closed: Ada started c0002-2016-01-01: urgent" in scripted.refused[-1]
     assert [cycle.state for cycle in scripted.cycles()] == [State.CLOSED, State.LIVE]
     assert scripted.loops("refused")[0].loop == late
+
+
+def test_an_attempt_that_a_person_overtook_is_not_worked_on(scripted: Lap) -> None:
+    collected = scripted.run(scripted.arriving(signed(scripted)))
+    assert collected is not None
+    raised = scripted.run(
+        scripted.by_hand(Role.MLOPS, loop=Edge.MLOPS_TO_DATA_SCIENCE, cycle=collected.cycle_id, by="Ada")
+    )
+    scripted.receive(scripted.arriving(raised))  # type: ignore[arg-type]
+    assert scripted.event(collected) == []
+    assert scripted.refused[-1].endswith(
+        "attempt 1 of radar|c0001-2016-01-01 was superseded by mlops→data_science"
+    )
 
 
 # Cycles that are over, failed or stale

@@ -195,4 +195,4 @@ def _said(order: WorkOrder) -> str:
 def _loop(order: WorkOrder, change: Any) -> Loop:
     text = f"rolled back to release {change.version}: {change.reason.removeprefix(ROLLED_BACK)}"
     evidence = (Evidence(name="release", value=float(change.version), note=text),)
-    return order.loop(Edge.MLOPS_TO_DATA_SCIENCE, Reason.ROLLED_BACK, text, evidence=evidence)
+    return order.loop(Edge.MLOPS_TO_DATA_SCIENCE, Reason.ROLLED_BACK, text, evidence=evidence, by=order.by)

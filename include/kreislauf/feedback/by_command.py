@@ -33,7 +33,7 @@ def roll_back_now(
     incoming = Incoming(Role.MLOPS, f"{COMMAND}{now:%Y%m%dT%H%M%S.%f}", form=form)
     with store.write() as db:
         order = manual_order(db, incoming, now, wall_clock=settings.clock == "wall")
-    loop = roll_back(order, store, settings).model_copy(update={"by": by})
+    loop = roll_back(order, store, settings)
     with store.write() as db:
         return messages.ledger_entry(db, loop, now).loop
 

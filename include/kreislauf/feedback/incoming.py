@@ -11,12 +11,11 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from include.kreislauf.errors import HandoverError, KreislaufError
-from include.kreislauf.handovers import OPENING, Edge, Frozen, Handover, Loop, Name, Role
+from include.kreislauf.handovers import CycleId, Edge, Frozen, Handover, Loop, Name, Role
 
 ANYBODY = "a person"
 """Who filled in a form and left no name."""
@@ -35,20 +34,16 @@ class Form(Frozen):
     reason: Text = Field(max_length=2000)
     by: Text = Field(ANYBODY, max_length=128)
     as_of: AwareDatetime | None = None
-    loop: Edge | None = None
+    loop: Edge | None = Field(
+        None, description="The loop to raise; the DAG that raises it must be the one started."
+    )
+    cycle: CycleId | None = Field(None, description="The cycle of a loop that stays inside one.")
     override: bool = Field(
         False, description="Go on although the governor refuses; needs a reason and a name."
     )
     roll_back: bool = Field(
         False, description="Point back to the release that was live before, now; waits for nothing."
     )
-
-    @field_validator("loop")
-    @classmethod
-    def _is_raised_by_monitoring(cls, loop: Edge | None) -> Edge | None:
-        if loop and loop not in OPENING:
-            raise ValueError(f"not a loop that monitoring raises; allowed: {', '.join(OPENING)}")
-        return loop
 
     @model_validator(mode="after")
     def _override_has_a_name(self) -> Form:

@@ -12,7 +12,7 @@ from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused
 from include.kreislauf.feedback.standing import ROLE_OF
 from include.kreislauf.feedback.work import give_up_stale
-from include.kreislauf.handovers import TAKES, Role, Stage, WorkOrder, split_key
+from include.kreislauf.handovers import TAKES, Edge, Role, Stage, WorkOrder, split_key
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.store import contracts, cycles, live, messages
 from include.kreislauf.store.cycles import Cycle, State
@@ -38,6 +38,7 @@ def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_cloc
             "started by hand without a use case and a reason", where=incoming.origin,
             next_step="trigger the DAG again and fill in the form",
         )  # fmt: skip
+    _require_own(incoming, form)
     contract = _contract(db, incoming.role, form)
     as_of = form.as_of or (now if wall_clock else newest_time(db, form.use_case) or now)
     facts = {"use_case": form.use_case, "contract_hash": contract.hash if contract else UNSIGNED, "as_of": as_of,
@@ -48,6 +49,8 @@ def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_cloc
     if incoming.role is Role.MLOPS and form.roll_back:
         return rollback_order(db, incoming.origin, facts, now)
     cycle_id = _cycle_of_key(incoming, form)
+    if form.loop:
+        return _raise_order(db, incoming, form.cycle or cycle_id, {**facts, "forced_loop": form.loop})
     inputs = _newest_inputs(db, incoming.role, form.use_case, cycle_id)
     if incoming.role is Role.MLOPS and not form.override:
         _require_another(db, form.use_case, inputs[Stage.EVALUATION], incoming)
@@ -113,6 +116,35 @@ def _check(db: Connection, form: Form, facts: dict[str, Any]) -> WorkOrder:
         raise Refused("nothing is live yet", where=form.use_case, next_step="trigger the requirements DAG")
     inputs = {Stage.DEPLOYMENT: str(release.version)}
     return WorkOrder(cycle_id=release.cycle_id, inputs=inputs, forced_loop=form.loop, **facts)
+
+
+def _require_own(incoming: Incoming, form: Form) -> None:
+    """A loop is raised in the DAG of the role that may raise it."""
+    if form.loop and form.loop.raised_by is not incoming.role:
+        raise HandoverError(
+            f"loop {form.loop} is not one that {incoming.role} raises", where=incoming.origin,
+            allowed=[edge for edge in Edge if edge.raised_by is incoming.role] or "no loop here",
+            next_step=f"trigger {form.loop.raised_by} with this form",
+        )  # fmt: skip
+
+
+def _raise_order(
+    db: Connection, incoming: Incoming, cycle_id: str | None, facts: dict[str, Any]
+) -> WorkOrder:
+    """The order to raise a loop inside a cycle, as the attempt after the newest; the governor decides at its receipt."""
+    use_case = facts["use_case"]
+    cycle = cycles.find(db, use_case, cycle_id) if cycle_id else None
+    if cycle is None:
+        at_work = [one.cycle_id for one in cycles.in_state(db, use_case, State.ACTIVE, State.FAILED)]
+        raise Refused(
+            f"there is no cycle {cycle_id}" if cycle_id else f"loop {facts['forced_loop']} needs a cycle", where=use_case,
+            allowed=at_work or "(none is at work or has failed)", next_step="name one of them in the field 'cycle'",
+        )  # fmt: skip
+    given = messages.handovers_of(db, use_case, cycle.cycle_id)
+    loops = [row.loop for row in messages.loops_of(db, use_case, cycle_id=cycle.cycle_id)]
+    own = [one.attempt - 1 for one in loops if one.run_id == incoming.run_id]
+    attempt = max(own or [one.attempt for one in [*given, *loops]], default=1)
+    return WorkOrder(cycle_id=cycle.cycle_id, attempt=attempt, **facts)
 
 
 def _cycle_of_key(incoming: Incoming, form: Form) -> str | None:

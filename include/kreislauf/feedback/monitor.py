@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.feedback.ledger import close_ripe_loops
+from include.kreislauf.feedback.past_loops import why_ask
 from include.kreislauf.feedback.work import contract_of, give_up_stale
-from include.kreislauf.handovers import MACHINE, OPENING, Edge, Evidence, Loop, Reason, Stage, WorkOrder
+from include.kreislauf.handovers import MACHINE, Edge, Evidence, Loop, Reason, Stage, WorkOrder
 from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, novelty
 from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
 from include.kreislauf.requirements.loading import load_all
@@ -21,9 +22,6 @@ from include.kreislauf.store import contracts, cycles, live, messages, observati
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
-
-LOOPS_WITHOUT_HELP = 2
-"""So many closed loops in a row that did not help send the matter to requirements."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def _raise(
     if busy and not forced:
         return None
     better = None if forced else _better_before(db, order, finding)
-    edge, reason, text = _diagnose(db, order, finding, forced, better)
+    edge, reason, text = _diagnose(db, order, contract, finding, forced, better)
     newest = max(finding.judgement.by_period, default=release.as_of)
     origin = (
         f"monitoring/{order.run_id}"
@@ -183,6 +181,7 @@ def _raise(
 def _diagnose(
     db: Connection,
     order: WorkOrder,
+    contract: Contract,
     finding: Finding,
     forced: Edge | None,
     better: observations.Verdict | None,
@@ -194,12 +193,8 @@ def _diagnose(
     if better:
         before = f"release {better.release} was healthy with {better.value:.4g}"
         return Edge.MONITORING_TO_MLOPS, Reason.WORSE_THAN_BEFORE, f"{text}; {before}"
-    if (spent := _loops_without_help(db, order.use_case)) >= LOOPS_WITHOUT_HELP:
-        return (
-            Edge.MONITORING_TO_REQUIREMENTS,
-            Reason.LOOPS_DID_NOT_HELP,
-            f"{spent} loops did not help; {text}",
-        )
+    if ask := why_ask(db, order.use_case, contract.governor, order.as_of):
+        return Edge.MONITORING_TO_REQUIREMENTS, ask[0], f"{ask[1]}; {text}"
     return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL, text
 
 
@@ -224,16 +219,6 @@ def _as_evidence(finding: Finding, better: observations.Verdict | None) -> tuple
         return ()
     name, unit = f"{better.metric}_before", finding.metric.unit
     return (Evidence(name=name, value=better.value, unit=unit, note=f"release {better.release}"),)
-
-
-def _loops_without_help(db: Connection, use_case: str) -> int:
-    """Closed loops in a row, newest first, that did not help; a person who was asked since begins a new count."""
-    count = 0
-    for row in reversed(messages.loops_of(db, use_case, states=("accepted", "closed"), edges=OPENING)):
-        if row.helped or row.loop.edge is Edge.MONITORING_TO_REQUIREMENTS:
-            break
-        count += row.helped is False
-    return count
 
 
 def _evidence(finding: Finding, rows: list[Any]) -> tuple[Evidence, ...]:

@@ -14,6 +14,7 @@ from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.feedback.governor import Answer, Situation, decide
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused, read_form
 from include.kreislauf.feedback.manual import make_way, manual_order
+from include.kreislauf.feedback.past_loops import loops_without_help, opened_by_machine
 from include.kreislauf.feedback.work import give_up_stale
 from include.kreislauf.handovers import (
     GIVES,
@@ -30,9 +31,10 @@ from include.kreislauf.handovers import (
     WorkOrder,
 )
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.store import contracts, cycles, live, messages
+from include.kreislauf.store import contracts, cycles, live, messages, receipts
 from include.kreislauf.store.cycles import Cycle, State
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.messages import LoopRow
 
 __all__ = ["Form", "Incoming", "Refused", "read_form", "receive"]
 
@@ -59,10 +61,13 @@ def _answer(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool)
             return manual_order(db, incoming, now, wall_clock=wall_clock)
         message = max(incoming.received, key=lambda one: (one.attempt, isinstance(one, Loop)))
         if isinstance(message, Loop):
-            return _from_loop(db, incoming, message, now)
-        return _from_handover(db, incoming, message, now)
+            order = _from_loop(db, incoming, message, now)
+        else:
+            order = _from_handover(db, incoming, message, now)
+        receipts.record_receipt(db, message, incoming.role, incoming.run_id, now)
     except Refused as refusal:
         return refusal
+    return order
 
 
 def _from_handover(db: Connection, incoming: Incoming, message: Handover, now: datetime) -> WorkOrder:
@@ -79,6 +84,7 @@ def _from_handover(db: Connection, incoming: Incoming, message: Handover, now: d
             next_step="let the DAG that owns this stage make it; events alone carry no work",
         )  # fmt: skip
     if incoming.role is not Role.MONITORING:
+        _reject_superseded(db, incoming, message)
         _require_active(db, cycles.get_cycle(db, message.use_case, message.cycle_id), incoming, now)
     return _order(
         stored, incoming, started_by=f"handover/{message.stage}", inputs={message.stage: stored.output}
@@ -104,6 +110,16 @@ def _reject_duplicate(db: Connection, incoming: Incoming, message: Message) -> N
             )
 
 
+def _reject_superseded(db: Connection, incoming: Incoming, message: Handover) -> None:
+    """A loop that was accepted since has begun a later attempt: two of one cycle must not be worked on at once."""
+    rows = messages.loops_of(db, message.use_case, states=("accepted", "closed"), cycle_id=message.cycle_id)
+    if later := next((row.loop for row in rows if row.loop.attempt > message.attempt), None):
+        raise Refused(
+            f"attempt {message.attempt} of {message.key} was superseded by {later.edge}",
+            where=incoming.origin,
+        )
+
+
 def _require_active(db: Connection, cycle: Cycle, incoming: Incoming, now: datetime) -> None:
     """The cycle must be at work; one that failed is taken up again when its task is repeated."""
     again = [State.FAILED]
@@ -123,14 +139,19 @@ def _from_loop(db: Connection, incoming: Incoming, message: Loop, now: datetime)
     _reject_duplicate(db, incoming, message)
     row = messages.ledger_entry(db, message, now)
     loop, contract = row.loop, _contract(db, row.loop)
+    asking = None
     if row.state == "raised":
-        _decide(db, incoming, loop, contract, now)
+        asking = _decide(db, incoming, loop, contract, now)
+    elif asking := _asked(db, row, incoming.run_id):
+        pass  # the governor refused, and this run is to ask a person
     elif row.state == "refused" or row.received_run != incoming.run_id:
         raise Refused(f"loop {loop.id} is {row.state} already: {row.decision}", where=incoming.origin)
     elif not _is_rollback(loop):
         _require_active(db, cycles.get_cycle(db, loop.use_case, loop.cycle_id), incoming, now)
     order = _order(loop, incoming, started_by=f"loop/{loop.edge}", inputs=_taken_back(db, loop))
     changes = {"contract_hash": contract.hash, "step": loop.step, "reason": loop.text, "by": loop.by}
+    if asking:
+        changes |= {"forced_loop": asking.edge, "reason": asking.text, "by": MACHINE}
     return order.model_copy(update=changes)
 
 
@@ -155,17 +176,15 @@ def _contract(db: Connection, loop: Loop) -> Contract:
     return contract
 
 
-def _decide(db: Connection, incoming: Incoming, loop: Loop, contract: Contract, now: datetime) -> None:
-    """Ask the governor, write down what it answered, and make the loop's cycle the active one; or refuse."""
+def _decide(db: Connection, incoming: Incoming, loop: Loop, contract: Contract, now: datetime) -> Loop | None:
+    """Ask the governor, write down what it answered, and make the loop's cycle the active one; or refuse.
+
+    Returns
+    -------
+    The loop with which the receiver asks a person, where the governor refused and wants that.
+    """
     give_up_stale(db, loop.use_case, contract.governor.cycle_timeout_hours, now)
-    cycle = cycles.find(db, loop.use_case, loop.cycle_id)
-    if loop.edge.opens_cycle:
-        cycle = cycle or cycles.open_cycle(
-            db, loop.use_case, origin=loop.id, started_by=f"loop/{loop.edge}", reason=loop.text, as_of=loop.as_of,
-            now=now, parent_cycle_id=loop.parent_cycle_id, cycle_id=loop.cycle_id,
-        )  # fmt: skip
-        if loop.override:
-            make_way(db, cycle, now, by=loop.by, reason=loop.text)
+    cycle = _cycle_of(db, loop, now)
     answer = decide(loop, _situation(db, loop, cycle), contract.governor)
     active = answer.accepted and cycle and cycles.set_state(db, cycle, State.ACTIVE, now)
     if answer.accepted and cycle and not active and not _is_rollback(loop):
@@ -173,9 +192,37 @@ def _decide(db: Connection, incoming: Incoming, loop: Loop, contract: Contract, 
     override = {"override_by": loop.by, "override_reason": loop.text} if loop.override else {}
     state = "accepted" if answer.accepted else "refused"
     messages.decide_loop(db, loop.id, state, answer.text, incoming.run_id, **override)
+    if answer.asks and cycle and cycles.set_state(db, cycle, State.ACTIVE, now):
+        asking = _asking(loop).model_copy(
+            update={"text": f"{answer.text}; last: {loop.text}", "run_id": incoming.run_id}
+        )
+        return messages.ledger_entry(db, asking, now).loop
     if not answer.accepted:
         _end_refused(db, cycle, loop, answer, now)
         raise Refused(f"the governor refused {loop.edge}: {answer.text}", where=incoming.origin)
+    return None
+
+
+def _cycle_of(db: Connection, loop: Loop, now: datetime) -> Cycle | None:
+    """The loop's cycle; opened where the loop asks for a new one. An override makes way for it."""
+    cycle = cycles.find(db, loop.use_case, loop.cycle_id)
+    if not loop.edge.opens_cycle:
+        return cycle
+    cycle = cycle or cycles.open_cycle(
+        db, loop.use_case, origin=loop.id, started_by=f"loop/{loop.edge}", reason=loop.text, as_of=loop.as_of,
+        now=now, parent_cycle_id=loop.parent_cycle_id, cycle_id=loop.cycle_id,
+    )  # fmt: skip
+    if loop.override:
+        make_way(db, cycle, now, by=loop.by, reason=loop.text)
+    return cycle
+
+
+def _asking(loop: Loop) -> Loop:
+    """The loop with which the receiver of a refused one asks a person, in the same cycle."""
+    edge = Edge(f"{loop.edge.received_by}→{Role.REQUIREMENTS}")
+    changes = {"edge": edge, "reason": Reason.BUDGET_SPENT, "attempt": loop.attempt + 1, "hop": loop.hop + 1,
+               "step": None, "by": MACHINE, "override": False}  # fmt: skip
+    return loop.model_copy(update=changes)
 
 
 def _situation(db: Connection, loop: Loop, cycle: Cycle | None) -> Situation:
@@ -185,13 +232,14 @@ def _situation(db: Connection, loop: Loop, cycle: Cycle | None) -> Situation:
         for one in cycles.in_state(db, loop.use_case, State.ACTIVE, State.WAITING)
         if one.cycle_id != loop.cycle_id
     ]
-    asked_by_person = loop.by != MACHINE  # who need not wait for the cool-down
     return Situation(
         cycle=cycle,
         active=next((one for one in others if one.state is State.ACTIVE), None),
         waiting=next((one for one in others if one.state is State.WAITING), None),
-        last_opened=None if asked_by_person else max((row.loop.as_of for row in opened), default=None),
+        last_opened=max((row.loop.as_of for row in opened), default=None),
         hops=messages.count_hops(db, loop.use_case, loop.cycle_id),
+        without_help=loops_without_help(db, loop.use_case),
+        opened=opened_by_machine(db, loop.use_case, loop.as_of),
     )
 
 
@@ -204,6 +252,14 @@ def _end_refused(db: Connection, cycle: Cycle | None, loop: Loop, answer: Answer
     after = {State.PROPOSED: done, State.ACTIVE: State.WAITING}
     if cycle and cycle.state in after:
         cycles.set_state(db, cycle, after[cycle.state], now, answer.text)
+
+
+def _asked(db: Connection, row: LoopRow, run_id: str) -> Loop | None:
+    """The question that this run was told to ask when it was refused, if it was."""
+    if row.state != "refused" or row.received_run != run_id or row.loop.edge.opens_cycle:
+        return None
+    known = messages.find_loop(db, _asking(row.loop).id)
+    return known.loop if known and known.loop.run_id == run_id else None
 
 
 def _order(message: Message, incoming: Incoming, *, started_by: str, inputs: dict[str, str]) -> WorkOrder:

@@ -41,6 +41,8 @@ def perform(
     ContractError: the order's contract is not signed.
     """
     contract = contract_of(store, order)
+    if order.forced_loop:
+        return _raise_forced(store, order, order.forced_loop, now)
     with store.read() as db:
         known = messages.find_handover(db, order.use_case, order.cycle_id, stage, order.attempt)
     if known:
@@ -53,6 +55,17 @@ def perform(
             result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract
         )
         return messages.ledger_entry(db, loop, now, result.document).loop
+
+
+def _raise_forced(store: Store, order: WorkOrder, edge: Edge, now: datetime) -> Loop:
+    """The loop that a person, or the governor, wants raised instead of the work."""
+    person = order.by != MACHINE
+    reason, text = (
+        (Reason.RETRIGGERED, f"{order.by}: {order.reason}") if person else (Reason.BUDGET_SPENT, order.reason)
+    )
+    loop = order.loop(edge, reason, text, by=order.by, override=order.override)
+    with store.write() as db:
+        return messages.ledger_entry(db, loop, now).loop
 
 
 def _with_person(handover: Handover, order: WorkOrder) -> Handover:

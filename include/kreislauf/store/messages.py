@@ -22,13 +22,36 @@ class LoopRow:
     decision: str | None
     received_run: str | None
     value_before: float | None
+    before_low: float | None
+    before_high: float | None
     value_after: float | None
     after_low: float | None
     after_high: float | None
+    gain_low: float | None
+    gain_high: float | None
     helped: bool | None
     override_by: str | None
     override_reason: str | None
     created_at: datetime
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval of the gain excludes zero."""
+        return bool((self.gain_low or 0.0) > 0 or (self.gain_high or 0.0) < 0)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A business metric before and after a loop, and its gain in the direction that is better, each with its interval."""
+
+    before_low: float | None
+    before_high: float | None
+    value_after: float
+    after_low: float | None
+    after_high: float | None
+    gain_low: float | None
+    gain_high: float | None
+    helped: bool
 
 
 def save_handover(db: Connection, handover: Handover, document: str, now: datetime) -> Handover:
@@ -111,10 +134,9 @@ def decide_loop(
     db.execute(update(loops).where(loops.c.id == loop_id).values(**values))
 
 
-def close_loop(db: Connection, loop_id: str, *, after: float, low: float, high: float, helped: bool) -> None:
-    """Close a loop in the ledger with the business metric after it."""
-    values = {"state": "closed", "value_after": after, "after_low": low, "after_high": high, "helped": helped}
-    db.execute(update(loops).where(loops.c.id == loop_id).values(**values))
+def close_loop(db: Connection, loop_id: str, measured: Measured) -> None:
+    """Close a loop in the ledger with the business metric before and after it."""
+    db.execute(update(loops).where(loops.c.id == loop_id).values(state="closed", **vars(measured)))
 
 
 def find_loop(db: Connection, loop_id: str) -> LoopRow | None:
