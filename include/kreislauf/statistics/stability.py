@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,10 @@ class Profile:
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
+
+    def scaled(self, factor: float) -> Profile:
+        """The profile of a sample that is worth fewer independent values than it has."""
+        return replace(self, counts=tuple(round(one * factor) for one in self.counts))
 
     def count(self, values: Sequence[Any]) -> Ints:
         """How many values fall into each of the bins."""

@@ -59,10 +59,10 @@ def newest_signals(db: Connection, use_case: str, release: int) -> list[Signal]:
 def newest_requests(
     db: Connection, use_case: str, release: int, since: datetime, until: datetime, limit: int
 ) -> list[Row[Any]]:
-    """The newest requests that a release answered, newest first: columns entity, known, value, features."""
+    """The newest requests that a release answered, newest first: columns id, entity, known, value, features."""
     as_of = predictions.c.as_of
     query = (
-        select(*predictions.c["entity", "known", "value", "features"])
+        select(*predictions.c["id", "entity", "known", "value", "features"])
         .where(*_of_release(use_case, release), as_of >= since, as_of <= until)
         .order_by(as_of.desc(), predictions.c.id.desc())
         .limit(limit)
@@ -73,11 +73,13 @@ def newest_requests(
 def first_values(
     db: Connection, use_case: str, release: int, since: datetime, until: datetime, limit: int
 ) -> list[Row[Any]]:
-    """The first predictions of a release since it went live: columns entity, value."""
+    """The first predictions of a release since it went live: columns id, entity, value."""
     as_of = predictions.c.as_of
     query = (
-        select(*predictions.c["entity", "value"])
-        .where(*_of_release(use_case, release), as_of >= since, as_of <= until, predictions.c.known)
+        select(*predictions.c["id", "entity", "value"])
+        .where(
+            *_of_release(use_case, release), as_of >= since, as_of <= until, predictions.c.value.is_not(None)
+        )
         .order_by(as_of, predictions.c.id)
         .limit(limit)
     )
