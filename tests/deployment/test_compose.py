@@ -236,7 +236,7 @@ class TestCompose:
             for source, _read_only in sources_of(services[name]).values()
             if "/" in source
         ]
-        assert len(own) == 2
+        assert len(own) == 3
         assert all(path.exists() for path in own)
 
     @pytest.mark.parametrize("missing", sorted(SECRETS))
@@ -401,7 +401,8 @@ class TestDockerfile:
 
 class TestPrometheus:
     def test_scrapes_the_prediction_service(self) -> None:
-        config = yaml.safe_load((ROOT / "include" / "observability" / "prometheus.yml").read_text())
+        folder = ROOT / "include" / "observability" / "prometheus"
+        config = yaml.safe_load((folder / "prometheus.yml").read_text())
         (job,) = config["scrape_configs"]
         assert job["static_configs"] == [
             {"targets": [f"prediction-service:{PUBLISHED['prediction-service']}"]}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
@@ -131,6 +131,7 @@ def test_each_step_is_an_observation_and_a_gap_is_none(prometheus: str) -> None:
 
 
 @needs_prometheus
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 36_000), min_size=1, max_size=4), st.sampled_from([0.25, 1.0, 1 / 7]))
 def test_however_the_time_is_cut_the_same_steps_come(prometheus: str, cuts: list[int], every: float) -> None:
     ask, rate = asking(prometheus), metric("promql", "rate", every_hours=every)

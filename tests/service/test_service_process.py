@@ -247,6 +247,7 @@ def test_several_workers_answer_as_one(world: World) -> None:
         assert {ask() for _ in range(20)} == {2}
         counted = httpx.get(f"{url}/metrics", timeout=10).text
         assert 'kreislauf_predictions_total{arm="champion",use_case="radar"} 80.0' in counted
+        assert 'kreislauf_stranded_messages{use_case="radar"} 0.0' in counted
         os.kill(first[0], signal.SIGKILL)
         holding(2, besides=first[0])
         assert {ask() for _ in range(20)} == {2}

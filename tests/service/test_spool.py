@@ -158,7 +158,8 @@ def test_a_full_spool_refuses_and_what_it_holds_is_not_lost(store: Store, folder
             assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "1")
             assert "the spool is full" in caught.value.error
             assert held
-        wait(lambda: count(journal, "spool_waiting") == 0)
+            assert 0.5 < (count(journal, "spool_fill") or 0) <= 1
+        wait(lambda: count(journal, "spool_waiting") == count(journal, "spool_fill") == 0)
         assert {one.id for one in stored(store)} == {one.id for one in held}
         run(journal.write_predictions([row()]))
 

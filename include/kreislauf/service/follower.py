@@ -28,7 +28,7 @@ STALE_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 30.0
 BEAT_SECONDS = 3.0
 SLOW_SECONDS = 5.0
-"""Keys, revision and verdicts are looked at less often than pointers."""
+"""Keys, revision and what monitoring says are looked at less often than pointers."""
 
 log = logging.getLogger("kreislauf.service")
 Load = Callable[[live.ReleaseRow], ServedRelease]
@@ -137,7 +137,7 @@ class Follower:
             tried = {found.use_case: found for found in rollouts.tried(db)}
             if slow:
                 self.view = replace(self.view, keys=load_ring(db))
-                self._metrics.show_verdicts(db, pointers)
+                self._metrics.monitoring.show(db, pointers.values())
         if slow:
             self._slow_at = time.monotonic() + SLOW_SECONDS
         return pointers, tried

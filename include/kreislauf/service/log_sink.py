@@ -45,6 +45,15 @@ class SpoolMetrics:
             "kreislauf_spool_waiting", "Requests that wait in the spool.", registry=registry,
             multiprocess_mode="livesum",
         )  # fmt: skip
+        self.fill = Gauge(
+            "kreislauf_spool_fill", "Share of the spool that is taken; with several workers, of the fullest.",
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+
+    def show(self, spool: Spool) -> None:
+        """What waits now."""
+        self.waiting.set(spool.lines)
+        self.fill.set(spool.fill)
 
 
 class LogSink:
@@ -87,7 +96,7 @@ class LogSink:
         except OSError as error:
             count, reason = 0, f"the spool cannot be written: {error}"
         self._metrics.spooled.inc(count)
-        self._metrics.waiting.set(self._spool.lines)
+        self._metrics.show(self._spool)
         self._drainer.wake()
         refusal = unavailable(f"{why}; {reason}: nothing is acknowledged")
         return [
@@ -162,7 +171,7 @@ class Drainer:
             except Exception:
                 # This thread must outlive a bug: without it nothing would ever leave the spool.
                 log.exception("the spool cannot be drained")
-            self._metrics.waiting.set(self._spool.lines)
+            self._metrics.show(self._spool)
             if self._spool.lines:
                 self._ends.wait(PAUSE_SECONDS)
             else:

@@ -7,14 +7,12 @@ is asked answers for all.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from sqlalchemy import Connection
 
-from include.kreislauf.store import observations
+from include.kreislauf.service.monitoring_metrics import MonitoringMetrics
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 NO_ROUTE = "(none)"
@@ -57,15 +55,7 @@ class Metrics:
         )
         self.store_failures = self._counter("store_failures", "Times the store could not be read or written.")
         self.live_release = self._gauge("live_release", "Version of the release that answers.", "use_case")
-        self.business_metric = self._gauge(
-            "business_metric", "Newest judged value of a business metric.", "use_case", "metric"
-        )
-        self.business_threshold = self._gauge(
-            "business_metric_threshold", "What the metric must not fall below.", "use_case", "metric"
-        )
-        self.business_verdict = self._gauge(
-            "business_metric_verdict", "1 healthy, 0 inconclusive, -1 breach.", "use_case", "metric"
-        )
+        self.monitoring = MonitoringMetrics(self._gauge)
         self._asked = lru_cache(maxsize=512)(self._children)
         # labels are looked up once: that is most of what counting costs
         self.predicted = lru_cache(maxsize=512)(self._predicted)
@@ -75,16 +65,6 @@ class Metrics:
         requests, histogram = self._asked(route, status)
         requests.inc()
         histogram.observe(seconds)
-
-    def show_verdicts(self, db: Connection, use_cases: Iterable[str]) -> None:
-        """Show the newest verdict on every business metric of these use cases."""
-        for use_case in use_cases:
-            for one in observations.verdicts_of(db, use_case, limit=20):
-                labels = (use_case, one.metric)
-                if one.value is not None:
-                    self.business_metric.labels(*labels).set(one.value)
-                self.business_threshold.labels(*labels).set(one.threshold)
-                self.business_verdict.labels(*labels).set(_VERDICTS[one.verdict])
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format, those of every worker together."""
@@ -109,6 +89,3 @@ class Metrics:
         return Gauge(
             f"kreislauf_{name}", text, labels, registry=self.registry, multiprocess_mode="mostrecent"
         )
-
-
-_VERDICTS = {"healthy": 1, "inconclusive": 0, "breach": -1}

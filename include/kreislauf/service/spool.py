@@ -173,6 +173,11 @@ class Spool:
         """Requests that wait in these files."""
         return sum(one.lines for one in self.files)
 
+    @property
+    def fill(self) -> float:
+        """Share of the own file's space that is taken."""
+        return self._own.size / self._limit if self._own else 0.0
+
     def append(self, found: Sequence[bytes]) -> int:
         """Keep encoded records, each of them whole; returns how many, from the first on, there was space for.
 

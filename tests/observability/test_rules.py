@@ -1,0 +1,87 @@
+"""The alert rules that ship with the bundle: they parse, fire when they should, and name only metrics that exist."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from include.kreislauf.service.app import create_app
+from include.kreislauf.settings import ROOT, Settings
+
+FOLDER = ROOT / "include" / "observability" / "prometheus"
+RULES, TESTS = sorted(FOLDER.glob("rules/*.yml")), sorted(FOLDER.glob("tests/*.yml"))
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+
+
+def promtool(*arguments: str | Path) -> None:
+    if (tool := shutil.which("promtool")) is None:
+        pytest.skip("apt-get install prometheus")
+    done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def rules() -> list[dict[str, Any]]:
+    return [
+        rule
+        for path in RULES
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_rules_parse(path: Path) -> None:
+    promtool("check", "rules", path)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_alerts_fire_when_they_are_due(path: Path) -> None:
+    promtool("test", "rules", path)
+
+
+def test_the_configuration_finds_the_rules(tmp_path: Path) -> None:
+    config = (FOLDER / "prometheus.yml").read_text()
+    key = tmp_path / "key"
+    key.write_text("secret")
+    copy = FOLDER.joinpath("prometheus.yml").name
+    (tmp_path / copy).write_text(config.replace("/etc/prometheus/kreislauf/key", str(key)))
+    (tmp_path / "rules").symlink_to(FOLDER / "rules")
+    promtool("check", "config", tmp_path / copy)
+
+
+def test_every_alert_is_tested() -> None:
+    tested = {
+        one["alertname"]
+        for path in TESTS
+        for test in yaml.safe_load(path.read_text())["tests"]
+        for one in test["alert_rule_test"]
+        if one.get("exp_alerts")
+    }
+    assert tested == {rule["alert"] for rule in rules()}
+
+
+def test_every_metric_is_one_that_the_service_exports(tmp_path: Path) -> None:
+    app = create_app(
+        Settings.model_validate({"home": tmp_path, "store_url": f"sqlite:///{tmp_path}/none.db"})
+    )
+    exported = {
+        family.name + suffix
+        for family in text_string_to_metric_families(app.state.service.metrics.text().decode())
+        for suffix in SUFFIXES.get(family.type, ())
+    }
+    used = {name for rule in rules() for name in re.findall(r"\bkreislauf_\w+", rule["expr"])}
+    assert len(used) > 10
+    assert used <= exported
+
+
+def test_every_alert_says_what_to_do_next() -> None:
+    for rule in rules():
+        assert set(rule["annotations"]) == {"summary", "description", "next"}, rule["alert"]
+        assert rule["labels"]["severity"] in ("warning", "critical")
