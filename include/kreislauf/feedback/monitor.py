@@ -12,13 +12,15 @@ from sqlalchemy import Connection
 
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.feedback.ledger import close_ripe_loops
-from include.kreislauf.feedback.past_loops import why_ask
+from include.kreislauf.feedback.looking import Seen, look
+from include.kreislauf.feedback.raising import raise_forced, raise_loop
 from include.kreislauf.feedback.work import contract_of, give_up_stale
-from include.kreislauf.handovers import MACHINE, Edge, Evidence, Loop, Reason, Stage, WorkOrder
-from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, novelty
+from include.kreislauf.handovers import Loop, Stage, WorkOrder
+from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift
 from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
 from include.kreislauf.requirements.loading import load_all
-from include.kreislauf.store import contracts, cycles, live, messages, observations
+from include.kreislauf.settings import Settings
+from include.kreislauf.store import contracts, cycles, live, observations, signals
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
@@ -51,7 +53,9 @@ def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> lis
     ]  # fmt: skip
 
 
-def check_all(orders: Iterable[WorkOrder], *, store: Store, now: datetime) -> tuple[list[Loop], list[str]]:
+def check_all(
+    orders: Iterable[WorkOrder], *, store: Store, now: datetime, settings: Settings | None = None
+) -> tuple[list[Loop], list[str]]:
     """Check several use cases; a fault in one does not keep the others from being judged.
 
     Returns
@@ -61,7 +65,7 @@ def check_all(orders: Iterable[WorkOrder], *, store: Store, now: datetime) -> tu
     loops, faults = [], []
     for order in orders:
         try:
-            if loop := check(order, store=store, now=now):
+            if loop := check(order, store=store, now=now, settings=settings):
                 loops.append(loop)
         except Exception as error:  # noqa: BLE001 - told by the caller, who must still emit the others' loops
             faults.append(f"{order.use_case}: {type(error).__name__}: {error}")
@@ -89,24 +93,43 @@ def judge_live(order: WorkOrder, store: Store) -> list[Finding]:
         return [_judge(db, one, release, rows, order) for one in contract.business_metrics]
 
 
-def check(order: WorkOrder, *, store: Store, now: datetime) -> Loop | None:
-    """Judge the live release as of the order's time; returns the loop to raise, if any."""
+def check(order: WorkOrder, *, store: Store, now: datetime, settings: Settings | None = None) -> Loop | None:
+    """Judge the live release as of the order's time; returns the loop to raise, if any.
+
+    Parameters
+    ----------
+    settings: where the release's files are; without, no features are compared and no challenger is fitted.
+    """
     contract = contract_of(store, order)
+    with store.read() as db:
+        seen = look(db, order, contract, settings, now)
+    if seen is None:
+        return None
+    findings = _judge_all(store, order, contract, seen, now)
+    if order.forced_loop:
+        first = findings[0]
+        return raise_forced(store, order, contract, seen, first.metric, first.judgement, now)
+    fallen = next((one for one in findings if one.judgement.verdict == "breach"), None)
+    suspect = fallen or (findings[0] if contract.monitoring.retrain_on_warning else None)
+    if suspect is None:
+        return None
+    return raise_loop(store, order, contract, seen, suspect.metric, suspect.judgement, now)
+
+
+def _judge_all(
+    store: Store, order: WorkOrder, contract: Contract, seen: Seen, now: datetime
+) -> list[Finding]:
+    """Every metric judged, and all that follows from it but a loop, in one transaction."""
+    release = seen.release
     with store.write() as db:
-        pointer = live.live(db, order.use_case)
-        release = live.find_release(db, order.use_case, pointer.version) if pointer else None
-        if release is None:
-            return None
         rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
         findings = [_judge(db, metric, release, rows, order) for metric in contract.business_metrics]
         observations.save_verdicts(db, [_verdict(one, order, release) for one in findings], now)
+        signals.save_signals(db, order.use_case, release.version, order.as_of, seen.signals, now)
         close_ripe_loops(db, contract, findings[0].metric.name, order.as_of)
         _mark_live(db, order, release, now)
         give_up_stale(db, order.use_case, contract.governor.cycle_timeout_hours, now)
-        if order.forced_loop:
-            return _raise(db, order, contract, release, findings[0], rows, now, forced=order.forced_loop)
-        fallen = next((one for one in findings if one.judgement.verdict == "breach"), None)
-        return _raise(db, order, contract, release, fallen, rows, now) if fallen else None
+    return findings
 
 
 def _judge(
@@ -137,95 +160,3 @@ def _mark_live(db: Connection, order: WorkOrder, release: ReleaseRow, now: datet
     handed_over = order.started_by == f"handover/{Stage.DEPLOYMENT}"
     if handed_over or live.promotions_of(db, release.use_case)[-1].at >= cycle.changed_at:
         cycles.set_state(db, cycle, State.LIVE, now, f"release {release.version}")
-
-
-def _raise(
-    db: Connection, order: WorkOrder, contract: Contract, release: ReleaseRow, finding: Finding, rows: list[Any],
-    now: datetime, *, forced: Edge | None = None,
-) -> Loop | None:  # fmt: skip
-    """Open the cycle that the loop proposes, and write the loop down; nothing while another cycle is at work."""
-    busy = cycles.in_state(db, order.use_case, State.ACTIVE, State.WAITING)
-    if busy and not forced:
-        return None
-    better = None if forced else _better_before(db, order, finding)
-    edge, reason, text = _diagnose(db, order, contract, finding, forced, better)
-    newest = max(finding.judgement.by_period, default=release.as_of)
-    origin = (
-        f"monitoring/{order.run_id}"
-        if forced
-        else f"monitoring/{release.version}/{finding.metric.name}/{newest:%Y-%m-%d}"
-    )
-    child = cycles.open_cycle(
-        db, order.use_case, origin=origin, started_by=f"loop/{edge}", reason=text, as_of=order.as_of, now=now,
-        parent_cycle_id=release.cycle_id,
-    )  # fmt: skip
-    before = Evidence(
-        name=finding.metric.name,
-        value=finding.judgement.value,
-        unit=finding.metric.unit,
-        note=f"release {release.version}",
-    )
-    loop = Loop(
-        use_case=order.use_case, cycle_id=child.cycle_id, contract_hash=contract.hash, as_of=child.as_of,
-        run_id=order.run_id, edge=edge, reason=reason, text=text, parent_cycle_id=release.cycle_id,
-        metric=finding.metric.name, metric_before=before, evidence=(*_evidence(finding, rows), *_as_evidence(finding, better)),
-        by=order.by if forced else MACHINE, override=order.override and forced is not None,
-    )  # fmt: skip
-    known = messages.find_loop(db, loop.id)
-    if known is None:
-        messages.save_loop(db, loop, now)
-        return loop
-    return known.loop if known.state == "raised" else None
-
-
-def _diagnose(
-    db: Connection,
-    order: WorkOrder,
-    contract: Contract,
-    finding: Finding,
-    forced: Edge | None,
-    better: observations.Verdict | None,
-) -> tuple[Edge, Reason, str]:
-    """Where the work goes: back to a release that was better, to a person when loops did not help, else to new data."""
-    if forced:
-        return forced, Reason.RETRIGGERED, f"{order.by}: {order.reason}"
-    text = f"{finding.metric.name}: {finding.judgement.text}"
-    if better:
-        before = f"release {better.release} was healthy with {better.value:.4g}"
-        return Edge.MONITORING_TO_MLOPS, Reason.WORSE_THAN_BEFORE, f"{text}; {before}"
-    if ask := why_ask(db, order.use_case, contract.governor, order.as_of):
-        return Edge.MONITORING_TO_REQUIREMENTS, ask[0], f"{ask[1]}; {text}"
-    return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL, text
-
-
-def _better_before(db: Connection, order: WorkOrder, finding: Finding) -> observations.Verdict | None:
-    """The last verdict on the release that a rollback would go back to, if it was healthy and better than the live one.
-
-    Of every business metric more is better: a breach is a mean below the threshold.
-    """
-    version, now = live.version_before(live.promotions_of(db, order.use_case)), finding.judgement.value
-    found = [
-        one for one in observations.verdicts_of(db, order.use_case)
-        if (one.release, one.metric) == (version, finding.metric.name) and one.as_of <= order.as_of
-    ]  # fmt: skip
-    last = found[-1] if found else None
-    if last is None or last.verdict != "healthy" or last.value is None or now is None:
-        return None
-    return last if last.value > now else None
-
-
-def _as_evidence(finding: Finding, better: observations.Verdict | None) -> tuple[Evidence, ...]:
-    if better is None:
-        return ()
-    name, unit = f"{better.metric}_before", finding.metric.unit
-    return (Evidence(name=name, value=better.value, unit=unit, note=f"release {better.release}"),)
-
-
-def _evidence(finding: Finding, rows: list[Any]) -> tuple[Evidence, ...]:
-    metric, judged = finding.metric, finding.judgement
-    return (
-        Evidence(name=metric.name, value=judged.value, unit=metric.unit, note=judged.text),
-        Evidence(name="threshold", value=metric.threshold, unit=metric.unit),
-        Evidence(name="matured_periods", value=float(len(judged.by_period)), unit="periods"),
-        Evidence(name="novelty", value=novelty(rows), unit="share of requested entities"),
-    )

@@ -104,7 +104,11 @@ def evidence_of(situation: Situation) -> tuple[Evidence, ...]:
     """The numbers of every rule, whichever decides."""
     found = [Evidence(name=one.name, value=one.value, unit=UNITS.get(one.name, ""), note=one.text)
              for one in situation.signals.values()]  # fmt: skip
-    share = "share of the champion's error"
+    share, metric = "share of the champion's error", "unit of the metric"
+    if (before := situation.before) is not None:
+        found.append(
+            Evidence(name="release_before", value=before.value, unit=metric, note=f"release {before.release}")
+        )
     if (challenged := situation.challenge) is not None:
         value = challenged.gain.mean if challenged.gain else None
         found.append(Evidence(name="challenger_gain", value=value, unit=share, note=challenged.text))
@@ -115,9 +119,7 @@ def evidence_of(situation: Situation) -> tuple[Evidence, ...]:
         found.append(Evidence(name="model_error_at_promotion", value=error.shown, unit="unit of the target"))
     if (control := situation.control) is not None:
         note = f"{control.low:.4g} to {control.high:.4g}"
-        found.append(
-            Evidence(name="live_minus_control", value=control.mean, unit="unit of the metric", note=note)
-        )
+        found.append(Evidence(name="live_minus_control", value=control.mean, unit=metric, note=note))
     return tuple(found)
 
 

@@ -176,3 +176,12 @@ def verdicts_of(db: Connection, use_case: str, limit: int = 1000) -> list[Verdic
     query = select(*columns).where(verdicts.c.use_case == use_case)
     newest = query.order_by(verdicts.c.as_of.desc(), verdicts.c.created_at.desc()).limit(limit)
     return [Verdict(**row._mapping) for row in db.execute(newest)][::-1]
+
+
+def last_verdict(db: Connection, use_case: str, metric: str, release: int, until: datetime) -> Verdict | None:
+    """The newest verdict on a metric of a release, of those as of a time or earlier."""
+    columns = [verdicts.c[name] for name in Verdict.__dataclass_fields__]
+    key = (verdicts.c.use_case == use_case, verdicts.c.metric == metric, verdicts.c.release == release)
+    query = select(*columns).where(*key, verdicts.c.as_of <= until)
+    row = db.execute(query.order_by(verdicts.c.as_of.desc()).limit(1)).first()
+    return Verdict(**row._mapping) if row else None

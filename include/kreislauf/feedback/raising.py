@@ -1,0 +1,106 @@
+"""From a verdict to the loop that is raised: who is asked to act, with which evidence, in which new cycle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from include.kreislauf.feedback.looking import Seen, situation_of
+from include.kreislauf.handovers import MACHINE, Evidence, Loop, Reason, WorkOrder
+from include.kreislauf.monitoring.diagnosis import Diagnosis, Situation, diagnose, evidence_of
+from include.kreislauf.monitoring.verdicts import Judgement
+from include.kreislauf.requirements.contract import BusinessMetric, Contract
+from include.kreislauf.store import cycles, messages
+from include.kreislauf.store.cycles import State
+from include.kreislauf.store.database import Store
+
+
+def raise_loop(
+    store: Store, order: WorkOrder, contract: Contract, seen: Seen, metric: BusinessMetric, judged: Judgement,
+    now: datetime,
+) -> Loop | None:  # fmt: skip
+    """Find the cause of a verdict and write down the loop that it asks for; ``None``: there is nothing to raise.
+
+    The cause is looked for outside of a writing transaction, because a challenger takes seconds. Nothing is raised
+    while another cycle is at work, nor again what was decided already.
+    """
+    with store.read() as db:
+        if _is_busy(db, order) or _is_decided(db, order, _origin(order, seen, metric, judged)):
+            return None
+        found = diagnose(situation_of(db, order, contract, seen, metric, judged))
+    if found is None:
+        return None
+    origin = _origin(order, seen, metric, judged)
+    with store.write() as db:
+        if _is_busy(db, order):
+            return None
+        return _written(db, order, contract, seen, metric, judged, found, origin, now)
+
+
+def raise_forced(
+    store: Store, order: WorkOrder, contract: Contract, seen: Seen, metric: BusinessMetric, judged: Judgement,
+    now: datetime,
+) -> Loop | None:  # fmt: skip
+    """Write down the loop that a person, or the governor, wants whatever the verdict says."""
+    assert order.forced_loop is not None  # noqa: S101 - asked only then
+    signals = {one.name: one for one in seen.signals}
+    evidence = evidence_of(Situation(judged.verdict, judged.text, signals=signals))
+    found = Diagnosis(
+        order.forced_loop, Reason.RETRIGGERED, f"{order.by}: {order.reason}", evidence, step=order.step
+    )
+    with store.write() as db:
+        origin = f"monitoring/{order.run_id}"
+        return _written(db, order, contract, seen, metric, judged, found, origin, now)
+
+
+def _is_busy(db: Connection, order: WorkOrder) -> bool:
+    return bool(cycles.in_state(db, order.use_case, State.ACTIVE, State.WAITING))
+
+
+def _is_decided(db: Connection, order: WorkOrder, origin: str) -> bool:
+    known = cycles.find_by_origin(db, order.use_case, origin)
+    return known is not None and known.state is not State.PROPOSED
+
+
+def _origin(order: WorkOrder, seen: Seen, metric: BusinessMetric, judged: Judgement) -> str:
+    """What opens the cycle: the same breach, or the same warning of a day, never opens a second one."""
+    if judged.verdict != "breach":
+        return f"monitoring/{seen.release.version}/warning/{order.as_of:%Y-%m-%d}"
+    newest = max(judged.by_period, default=seen.release.as_of)
+    return f"monitoring/{seen.release.version}/{metric.name}/{newest:%Y-%m-%d}"
+
+
+def _written(
+    db: Connection, order: WorkOrder, contract: Contract, seen: Seen, metric: BusinessMetric, judged: Judgement,
+    found: Diagnosis, origin: str, now: datetime,
+) -> Loop | None:  # fmt: skip
+    """Open the cycle that the loop proposes, and write the loop down; one that nobody took yet is raised as it was."""
+    release = seen.release
+    child = cycles.open_cycle(
+        db, order.use_case, origin=origin, started_by=f"loop/{found.edge}", reason=found.text, as_of=order.as_of,
+        now=now, parent_cycle_id=release.cycle_id,
+    )  # fmt: skip
+    if known := messages.loops_of(db, order.use_case, cycle_id=child.cycle_id):
+        return known[0].loop if known[0].state == "raised" else None
+    before = Evidence(
+        name=metric.name, value=judged.value, unit=metric.unit, note=f"release {release.version}"
+    )
+    forced = order.forced_loop is not None
+    loop = Loop(
+        use_case=order.use_case, cycle_id=child.cycle_id, contract_hash=contract.hash, as_of=child.as_of,
+        run_id=order.run_id, edge=found.edge, reason=found.reason, text=found.text, step=found.step,
+        parent_cycle_id=release.cycle_id, metric=metric.name, metric_before=before,
+        evidence=(*_evidence(metric, judged), *found.evidence), by=order.by if forced else MACHINE,
+        override=order.override and forced,
+    )  # fmt: skip
+    messages.save_loop(db, loop, now)
+    return loop
+
+
+def _evidence(metric: BusinessMetric, judged: Judgement) -> tuple[Evidence, ...]:
+    return (
+        Evidence(name=metric.name, value=judged.value, unit=metric.unit, note=judged.text),
+        Evidence(name="threshold", value=metric.threshold, unit=metric.unit),
+        Evidence(name="matured_periods", value=float(len(judged.by_period)), unit="periods"),
+    )
