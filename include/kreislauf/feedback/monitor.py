@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,14 +15,20 @@ from include.kreislauf.feedback.looking import Seen, look
 from include.kreislauf.feedback.raising import raise_forced, raise_loop
 from include.kreislauf.feedback.work import contract_of, give_up_stale
 from include.kreislauf.handovers import Loop, Stage, WorkOrder
-from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift
-from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift
+from include.kreislauf.monitoring.judging import Judged, Pass, judge
+from include.kreislauf.monitoring.queries import Observe, observer
+from include.kreislauf.monitoring.verdicts import Judgement
+from include.kreislauf.requirements.contract import BusinessMetric, Contract
 from include.kreislauf.requirements.loading import load_all
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import contracts, cycles, live, observations, signals
+from include.kreislauf.store import contracts, cycles, live, monitor_states, observations, signals
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
+from include.kreislauf.store.monitor_states import MovedOnError
+
+ATTEMPTS = 3
+"""So often a pass judges anew because another one, at the same time, was faster."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,14 @@ def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> lis
 
 
 def check_all(
-    orders: Iterable[WorkOrder], *, store: Store, now: datetime, settings: Settings | None = None
-) -> tuple[list[Loop], list[str]]:
+    orders: Iterable[WorkOrder], *, store: Store, now: datetime, settings: Settings | None = None,
+    observe: Observe | None = None,
+) -> tuple[list[Loop], list[str]]:  # fmt: skip
     """Check several use cases; a fault in one does not keep the others from being judged.
+
+    Parameters
+    ----------
+    settings, observe: see :func:`check`.
 
     Returns
     -------
@@ -65,15 +75,19 @@ def check_all(
     loops, faults = [], []
     for order in orders:
         try:
-            if loop := check(order, store=store, now=now, settings=settings):
+            if loop := check(order, store=store, now=now, settings=settings, observe=observe):
                 loops.append(loop)
         except Exception as error:  # noqa: BLE001 - told by the caller, who must still emit the others' loops
             faults.append(f"{order.use_case}: {type(error).__name__}: {error}")
     return loops, faults
 
 
-def judge_live(order: WorkOrder, store: Store) -> list[Finding]:
+def judge_live(order: WorkOrder, store: Store, observe: Observe | None = None) -> list[Finding]:
     """The live release's verdicts as of the order's time; nothing is recorded, and no loop is raised.
+
+    Parameters
+    ----------
+    observe: see :func:`check`.
 
     Raises
     ------
@@ -89,23 +103,31 @@ def judge_live(order: WorkOrder, store: Store) -> list[Finding]:
                 where=order.use_case,
                 next_step="let the ring run, or trigger the requirements DAG",
             )
-        rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
-        return [_judge(db, one, release, rows, order) for one in contract.business_metrics]
+        judged = _judge(db, order, contract, release, observe)
+    return [
+        Finding(*one) for one in zip(contract.business_metrics, (x.judgement for x in judged), strict=True)
+    ]
 
 
-def check(order: WorkOrder, *, store: Store, now: datetime, settings: Settings | None = None) -> Loop | None:
+def check(
+    order: WorkOrder, *, store: Store, now: datetime, settings: Settings | None = None,
+    observe: Observe | None = None,
+) -> Loop | None:  # fmt: skip
     """Judge the live release as of the order's time; returns the loop to raise, if any.
 
     Parameters
     ----------
     settings: where the release's files are; without, no features are compared and no challenger is fitted.
+    observe: how other systems are asked for metrics; without, by the connections that the settings' environment names.
     """
+    if observe is None and settings is not None:
+        observe = observer(settings)
     contract = contract_of(store, order)
     with store.read() as db:
         seen = look(db, order, contract, settings, now)
     if seen is None:
         return None
-    findings = _judge_all(store, order, contract, seen, now)
+    findings = _judge_all(store, order, contract, seen, observe, now)
     if order.forced_loop:
         first = findings[0]
         return raise_forced(store, order, contract, seen, first.metric, first.judgement, now)
@@ -117,38 +139,60 @@ def check(order: WorkOrder, *, store: Store, now: datetime, settings: Settings |
 
 
 def _judge_all(
-    store: Store, order: WorkOrder, contract: Contract, seen: Seen, now: datetime
+    store: Store, order: WorkOrder, contract: Contract, seen: Seen, observe: Observe | None, now: datetime
 ) -> list[Finding]:
-    """Every metric judged, and all that follows from it but a loop, in one transaction."""
-    release = seen.release
-    with store.write() as db:
-        rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
-        findings = [_judge(db, metric, release, rows, order) for metric in contract.business_metrics]
-        observations.save_verdicts(db, [_verdict(one, order, release) for one in findings], now)
-        signals.save_signals(db, order.use_case, release.version, order.as_of, seen.signals, now)
-        close_ripe_loops(db, contract, findings[0].metric.name, order.as_of)
-        _mark_live(db, order, release, now)
-        give_up_stale(db, order.use_case, contract.governor.cycle_timeout_hours, now)
+    """Every metric judged, and all that follows from it but a loop written down in one transaction.
+
+    Judged is outside of it: many observations, or another system's answer, must not keep others from writing.
+    """
+    for attempt in range(ATTEMPTS):
+        with store.read() as db:
+            judged = _judge(db, order, contract, seen.release, observe)
+        found = zip(contract.business_metrics, judged, strict=True)
+        findings = [Finding(metric, one.judgement) for metric, one in found]
+        try:
+            with store.write() as db:
+                _write_down(db, order, contract, seen, findings, judged, now)
+        except MovedOnError:
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            break
     return findings
 
 
 def _judge(
-    db: Connection, metric: BusinessMetric, release: ReleaseRow, rows: list[Any], order: WorkOrder
-) -> Finding:
-    if isinstance(metric, PortfolioUplift):
-        return Finding(metric, judge_uplift(metric, rows))
-    reported = observations.reported(db, order.use_case, metric.name, order.as_of)
-    return Finding(
-        metric, judge_reported(metric, [row for row in reported if row.release == release.version])
-    )
+    db: Connection, order: WorkOrder, contract: Contract, release: ReleaseRow, observe: Observe | None
+) -> list[Judged]:
+    changes = live.promotions_of(db, order.use_case)
+    since = next((one.as_of for one in changes if one.version == release.version), release.as_of)
+    look_at = Pass(order.use_case, release.version, since, order.as_of, contract.monitoring, observe)
+    rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
+    return [judge(db, metric, look_at, rows) for metric in contract.business_metrics]
+
+
+def _write_down(
+    db: Connection, order: WorkOrder, contract: Contract, seen: Seen, findings: list[Finding],
+    judged: list[Judged], now: datetime,
+) -> None:  # fmt: skip
+    release = seen.release
+    for one in judged:
+        if one.memory:
+            monitor_states.save(db, one.memory, one.before)
+    observations.save_verdicts(db, [_verdict(one, order, release) for one in findings], now)
+    signals.save_signals(db, order.use_case, release.version, order.as_of, seen.signals, now)
+    close_ripe_loops(db, contract, findings[0].metric.name, order.as_of)
+    _mark_live(db, order, release, now)
+    give_up_stale(db, order.use_case, contract.governor.cycle_timeout_hours, now)
 
 
 def _verdict(finding: Finding, order: WorkOrder, release: ReleaseRow) -> observations.Verdict:
     judged = finding.judgement
+    count = len(judged.by_period) if judged.observations is None else judged.observations
     return observations.Verdict(
         use_case=order.use_case, metric=finding.metric.name, release=release.version, as_of=order.as_of,
         cycle_id=release.cycle_id, verdict=judged.verdict, value=judged.value, low=judged.low, high=judged.high,
-        threshold=finding.metric.threshold, periods=len(judged.by_period), text=judged.text,
+        threshold=finding.metric.threshold, periods=count, text=judged.text, evidence=judged.evidence,
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
-"""From matured outcomes to a verdict per business metric.
+"""The verdict on a business metric that is judged by periods, and what every judgement says.
 
-The rule of this first form: the mean over the last ``window_periods`` matured periods of the live release, against the
-contract's threshold. Fewer periods, or too few reports, are inconclusive. The Student interval shown beside the mean
-says how sure that is; it takes no part in the verdict.
+The mean over the last ``window_periods`` matured periods of the live release, against the contract's threshold. Fewer
+periods, or too few reports, are inconclusive. The Student interval shown beside the mean says how sure that is; it
+takes no part in the verdict. With one number a period this promises no false-alarm rate; a metric with a ``test`` is
+judged by :mod:`include.kreislauf.monitoring.watching`, which does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from include.kreislauf.requirements.contract import PortfolioUplift, Reported
 from include.kreislauf.statistics.business import portfolio_uplift
-from include.kreislauf.statistics.intervals import mean_interval
+from include.kreislauf.statistics.intervals import Interval, mean_interval
 
 MIN_MATURED = 0.5
 """Share of a period's predictions that must have their outcome before the period counts."""
@@ -24,7 +25,15 @@ MIN_MATURED = 0.5
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with the numbers behind it; ``by_period`` holds every matured period of the release."""
+    """A verdict with the numbers behind it.
+
+    Parameters
+    ----------
+    by_period: every matured period of the release; of a metric with a test, the newest days with their means.
+    evidence: of a fall, or of a level on the wrong side: an alarm from ``1 / false_alarms`` on; ``None``: no test.
+    observations: that the test has seen since the detection began; ``None``: no test.
+    control: the live release's level minus that of its control, in the direction that is better; ``None``: no control.
+    """
 
     verdict: Literal["healthy", "breach", "inconclusive"]
     value: float | None
@@ -32,6 +41,9 @@ class Judgement:
     high: float | None
     by_period: dict[datetime, float]
     text: str
+    evidence: float | None = None
+    observations: int | None = None
+    control: Interval | None = None
 
 
 def uplift_by_period(rows: Sequence[Any], top: int) -> dict[datetime, float]:
@@ -95,9 +107,10 @@ def _judge(metric: PortfolioUplift | Reported, by_period: Mapping[datetime, floa
         return Judgement("inconclusive", window[-1] if window else None, None, None, found, text)
     interval = mean_interval(window, metric.level)
     low, high = (value if isfinite(value) else None for value in (interval.low, interval.high))
-    breach = interval.mean < metric.threshold
+    side = "below" if metric.direction == "higher" else "above"
+    breach = interval.mean < metric.threshold if side == "below" else interval.mean > metric.threshold
     text = (
-        f"mean of {len(window)} periods {interval.mean:.4g} is {'below' if breach else 'not below'} "
+        f"mean of {len(window)} periods {interval.mean:.4g} is {side if breach else f'not {side}'} "
         f"the threshold {metric.threshold:.4g} ({metric.unit})"
     )
     return Judgement("breach" if breach else "healthy", interval.mean, low, high, found, text)

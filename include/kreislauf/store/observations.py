@@ -30,7 +30,13 @@ _CANDIDATE = ("id", "release", "entity", "known", "value", "period", "as_of", "c
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judgement of one business metric of one release at one time."""
+    """A judgement of one business metric of one release at one time.
+
+    Parameters
+    ----------
+    periods: how many matured periods the release has; of a metric with a test, how many observations.
+    evidence: see :class:`~include.kreislauf.monitoring.verdicts.Judgement`.
+    """
 
     use_case: str
     metric: str
@@ -44,6 +50,7 @@ class Verdict:
     threshold: float
     periods: int
     text: str
+    evidence: float | None = None
 
 
 def save_predictions(db: Connection, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,0 +1,208 @@
+"""The verdict on one business metric of the live release, and what its test remembers for the next pass.
+
+A metric with a ``test`` is judged by every observation since the release went live, each once, with a false-alarm rate
+that holds however often one looks. One without is judged by its newest periods, see
+:mod:`include.kreislauf.monitoring.verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from math import isfinite
+from typing import Any
+
+from sqlalchemy import Connection
+
+from include.kreislauf.errors import QueryError
+from include.kreislauf.monitoring.memory import Memory
+from include.kreislauf.monitoring.observing import Bookmark, Observation, read_on
+from include.kreislauf.monitoring.plausibility import doubts
+from include.kreislauf.monitoring.queries import Observe
+from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift
+from include.kreislauf.monitoring.watching import Scale, Watch
+from include.kreislauf.monitoring.wording import sentence
+from include.kreislauf.requirements.contract import BusinessMetric, PortfolioUplift, Reported, canonical_json
+from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried, SequentialTest
+from include.kreislauf.store import monitor_states, observations
+from include.kreislauf.store.arrivals import OutcomesOf, ReportsOf, contradicted
+from include.kreislauf.store.monitor_states import MonitorState
+from include.kreislauf.store.rollouts import Arm
+
+RULES = "1"
+"""Raised when the tests change: what they remember is of no use to others."""
+ANSWERED = (Arm.CHAMPION.value, Arm.BASELINE.value, Arm.CANARY.value)
+"""What a release answered for itself, also before it went live."""
+
+Tested = Reported | Outcomes | Queried
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one look at a release is about.
+
+    Parameters
+    ----------
+    since: when the release went live.
+    observe: how other systems are asked; ``None``: they cannot be asked here.
+    """
+
+    use_case: str
+    release: int
+    since: datetime
+    as_of: datetime
+    limits: Monitoring
+    observe: Observe | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judgement, and the memory to write down with it.
+
+    Parameters
+    ----------
+    before: the memory that was read.
+    memory: ``None``: it stays as it is.
+    """
+
+    judgement: Judgement
+    before: MonitorState | None = None
+    memory: MonitorState | None = None
+
+
+def judge(db: Connection, metric: BusinessMetric, look: Pass, rows: Sequence[Any]) -> Judged:
+    """The verdict on a metric; reads only.
+
+    Parameters
+    ----------
+    rows: the release's predictions with their outcomes, for a portfolio's uplift.
+    """
+    if isinstance(metric, PortfolioUplift):
+        return Judged(judge_uplift(metric, rows))
+    if isinstance(metric, Reported) and metric.test is None:
+        found = observations.reported(db, look.use_case, metric.name, look.as_of)
+        return Judged(judge_reported(metric, [row for row in found if row.release == look.release]))
+    return _judge_by_test(db, metric, look)
+
+
+def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:
+    before = monitor_states.find(db, look.use_case, metric.name, look.release, Arm.CHAMPION)
+    test = digest(metric)
+    is_usable = before is not None and before.test == test and before.as_of <= look.as_of
+    memory = Memory.from_dict(before.body) if before and is_usable else Memory(began=look.since)
+    try:
+        new, mark = _new_observations(db, metric, look, memory.mark)
+    except QueryError as error:
+        text = f"the metric cannot be had: {error.text}"
+        return Judged(Judgement("inconclusive", None, None, None, {}, text), before)
+    memory = take(metric, replace(memory, mark=mark), new)
+    bad = contradicted(db, [one.id for one in memory.intake.newest], look.as_of)
+    judgement = conclude(metric, memory, look.limits, look.as_of, contradicted=bad)
+    if before and before.as_of > look.as_of:  # a look at the past leaves nothing behind
+        return Judged(judgement, before)
+    key = (look.use_case, metric.name, look.release, Arm.CHAMPION.value)
+    return Judged(judgement, before, MonitorState(*key, test, look.as_of, memory.to_dict()))
+
+
+def take(metric: Tested, memory: Memory, new: Iterable[Observation]) -> Memory:
+    """What is remembered after more observations, in the order in which they became known."""
+    measured = [one for one in (_measured(metric, one) for one in new) if one is not None]
+    low, high = _test(metric).bounds
+    plausible = [isfinite(one.value) and low <= one.value <= high for one in measured]
+    good = [one for one, is_good in zip(measured, plausible, strict=True) if is_good]
+    watch, scale = watch_of(metric)
+    days = [(one.known_at - memory.began) / timedelta(days=1) for one in good]
+    return replace(
+        memory.counted(good),
+        intake=memory.intake.after(measured, plausible),
+        watch=watch.update(memory.watch, scale.to_unit([one.value for one in good]), days),
+        newest_at=max((one.known_at for one in measured), default=memory.newest_at),
+    )
+
+
+def conclude(
+    metric: Tested, memory: Memory, limits: Monitoring, as_of: datetime, *, contradicted: int = 0
+) -> Judgement:
+    """The verdict on what is remembered.
+
+    Parameters
+    ----------
+    contradicted: how many of the newest observations another one contradicts.
+    """
+    watch, scale = watch_of(metric)
+    opinion = watch.opinion(memory.watch)
+    why_not = doubts(
+        memory.intake, limits, _test(metric).bounds, contradicted=contradicted,
+        always_vary=isinstance(metric, Outcomes) and metric.measure == "absolute_error",
+    )  # fmt: skip
+    why_not += _starved(metric, memory, limits, as_of)
+    shown = scale.interval(opinion.shown) if memory.watch.level.observations else None
+    text = sentence(metric.threshold, metric.direction, metric.unit, watch, memory.watch, opinion, scale)
+    if why_not:
+        text = f"{'; '.join(why_not)}; {text}"
+    if memory.intake.implausible:
+        text = f"{text}; {memory.intake.implausible} values left out"
+    value, low, high = (shown.mean, shown.low, shown.high) if shown else (None, None, None)
+    return Judgement(
+        "inconclusive" if why_not else opinion.verdict, value, low, high, memory.by_day(), text,
+        evidence=opinion.evidence, observations=memory.watch.level.observations,
+    )  # fmt: skip
+
+
+def watch_of(metric: Tested) -> tuple[Watch, Scale]:
+    """The tests of a metric, and the scale on which they work."""
+    test = _test(metric)
+    scale = Scale(*test.bounds, metric.direction)
+    return Watch.of(test, metric.threshold, scale), scale
+
+
+def digest(metric: Tested) -> str:
+    """Of what decides over a metric's observations and tests; with another one, they begin anew."""
+    body = metric.model_dump(mode="json", exclude={"unit", "name"})
+    return sha256(canonical_json({**body, "rules": RULES}).encode()).hexdigest()
+
+
+def _test(metric: Tested) -> SequentialTest:
+    assert metric.test is not None  # noqa: S101 - judged otherwise
+    return metric.test
+
+
+def _new_observations(
+    db: Connection, metric: Tested, look: Pass, mark: Bookmark | None
+) -> tuple[list[Observation], Bookmark]:
+    if isinstance(metric, Queried):
+        if look.observe is None:
+            raise QueryError("other systems cannot be asked here", where=metric.name)
+        since = mark.as_of if mark else look.since
+        found = look.observe(metric, since, look.as_of)
+        return [Observation(at, at.isoformat(), value) for at, value in found], Bookmark(look.as_of)
+    if isinstance(metric, Outcomes):
+        maturity = timedelta(days=metric.maturity_days)
+        return read_on(db, OutcomesOf(look.use_case, look.release, ANSWERED, maturity), mark, look.as_of)
+    return read_on(db, ReportsOf(look.use_case, metric.name, look.release), mark, look.as_of)
+
+
+def _measured(metric: Tested, one: Observation) -> Observation | None:
+    """The observation with what the metric measures; ``None``: nothing was predicted that it could be compared with."""
+    if not isinstance(metric, Outcomes) or metric.measure == "outcome":
+        return one
+    if one.predicted is None:
+        return None
+    error = abs(one.value - one.predicted)
+    if metric.measure == "absolute_error":
+        return one._replace(value=error)
+    assert metric.tolerance is not None  # noqa: S101 - the contract requires it of a hit
+    return one._replace(value=float(error <= metric.tolerance)) if isfinite(error) else one
+
+
+def _starved(metric: Tested, memory: Memory, limits: Monitoring, as_of: datetime) -> list[str]:
+    if limits.starved_days is None:
+        return []
+    maturity = timedelta(days=metric.maturity_days if isinstance(metric, Outcomes) else 0)
+    last = memory.newest_at or memory.began + maturity
+    days = (as_of - last) / timedelta(days=1)
+    if days <= limits.starved_days:
+        return []
+    return [f"feedback starved: nothing new for {days:.1f} days, {limits.starved_days:g} allowed"]

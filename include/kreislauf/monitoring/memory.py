@@ -1,0 +1,75 @@
+"""What the test of one metric remembers of one release, between two passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from include.kreislauf.monitoring.observing import Bookmark, Observation
+from include.kreislauf.monitoring.plausibility import Intake
+from include.kreislauf.monitoring.watching import WatchState
+
+DAYS = 100
+"""So many days' means are kept, to be shown."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All of it; its size does not grow with the history.
+
+    Parameters
+    ----------
+    began: when the release went live.
+    mark: how far its observations are read.
+    newest_at: when the latest observation became known.
+    days: by day, how many plausible observations there were and their sum, in the metric's unit.
+    """
+
+    began: datetime
+    mark: Bookmark | None = None
+    watch: WatchState = field(default_factory=WatchState)
+    intake: Intake = field(default_factory=Intake)
+    newest_at: datetime | None = None
+    days: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+    def counted(self, new: Iterable[Observation]) -> Memory:
+        """With more observations in the means of their days."""
+        days = dict(self.days)
+        for one in new:
+            day = f"{one.known_at:%Y-%m-%d}"
+            number, total = days.get(day, (0, 0.0))
+            days[day] = (number + 1, total + one.value)
+        return replace(self, days={day: days[day] for day in sorted(days)[-DAYS:]})
+
+    def by_day(self) -> dict[datetime, float]:
+        """Mean of each day."""
+        return {
+            datetime.fromisoformat(day).replace(tzinfo=UTC): total / number
+            for day, (number, total) in self.days.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "began": self.began.isoformat(),
+            "mark": self.mark.to_dict() if self.mark else None,
+            "watch": self.watch.to_dict(),
+            "intake": self.intake.to_dict(),
+            "newest_at": self.newest_at.isoformat() if self.newest_at else None,
+            "days": {day: list(pair) for day, pair in self.days.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Memory:
+        """From what :meth:`to_dict` gave."""
+        newest_at = kept["newest_at"]
+        return cls(
+            began=datetime.fromisoformat(kept["began"]),
+            mark=Bookmark.from_dict(kept["mark"]) if kept["mark"] else None,
+            watch=WatchState.from_dict(kept["watch"]),
+            intake=Intake.from_dict(kept["intake"]),
+            newest_at=datetime.fromisoformat(newest_at) if newest_at else None,
+            days={day: (int(number), float(total)) for day, (number, total) in kept["days"].items()},
+        )

@@ -1,0 +1,201 @@
+"""Outcomes and reports in the order in which they became known; reading on costs what is new, and not the history.
+
+What came late is found by the time at which it was written down, and what was early by the time at which it matures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Row, func, select
+
+from include.kreislauf.store.schema import log_newest, outcome_conflicts, outcomes, predictions, reports
+
+FIRST = datetime(1, 1, 2, tzinfo=UTC)
+IDS_OF_ONE_STATEMENT = 5_000
+
+
+class Arrival(NamedTuple):
+    """One outcome or report.
+
+    Parameters
+    ----------
+    predicted: what the release had said, if it said anything, and the thing has a prediction.
+    due: when it counts at the earliest: it was observed, and its prediction is mature.
+    dated: until then only this record leads to it; afterwards the maturity of its prediction does, too.
+    logged_at: when it was written down; ``None``: by a version that did not note it.
+    client: id of the API key that sent it; ``None``: there was none.
+    """
+
+    id: str
+    value: float
+    predicted: float | None
+    due: datetime
+    dated: datetime
+    logged_at: datetime | None
+    client: str | None
+
+
+class Arrivals(Protocol):
+    """Where a metric's observations come from."""
+
+    def newest(self, db: Connection) -> datetime | None:
+        """When the latest of all was written down, whatever it is about."""
+
+    def all_of(self, db: Connection) -> list[Arrival]:
+        """Everything, in any order."""
+
+    def logged_after(self, db: Connection, at: datetime) -> list[Arrival]:
+        """What was written down after a time."""
+
+    def maturing(self, db: Connection, since: datetime, until: datetime) -> list[Arrival]:
+        """What may be due in ``(since, until]`` by the maturity of its prediction."""
+
+    def of_ids(self, db: Connection, ids: Sequence[str]) -> list[Arrival]:
+        """These."""
+
+
+@dataclass(frozen=True)
+class OutcomesOf:
+    """Outcomes of a release's predictions.
+
+    Parameters
+    ----------
+    arms: only what was answered on them counts.
+    maturity: time after a prediction before its outcome counts.
+    since: predictions before it take no part.
+    """
+
+    use_case: str
+    release: int
+    arms: tuple[str, ...]
+    maturity: timedelta
+    since: datetime = FIRST
+
+    def newest(self, db: Connection) -> datetime | None:
+        """See :class:`Arrivals`."""
+        found: datetime | None = db.scalar(select(func.max(outcomes.c.logged_at)))
+        return found
+
+    def all_of(self, db: Connection) -> list[Arrival]:
+        """See :class:`Arrivals`; costs what the release has predicted."""
+        found: dict[str, Arrival] = {}
+        for table in (log_newest, predictions):
+            own = (table.c.use_case == self.use_case, table.c.release == self.release)
+            found |= {one.id: one for one in self._joined(db, table, *own)}
+        return list(found.values())
+
+    def logged_after(self, db: Connection, at: datetime) -> list[Arrival]:
+        """See :class:`Arrivals`."""
+        return self._predicted(db, db.execute(select(*_OUTCOME).where(outcomes.c.logged_at > at)).all())
+
+    def maturing(self, db: Connection, since: datetime, until: datetime) -> list[Arrival]:
+        """See :class:`Arrivals`; of predictions that are still in the store."""
+        if self.maturity == timedelta():  # then it is due when it is observed
+            return []
+        as_of = predictions.c.as_of
+        period = (as_of > _earlier(since, self.maturity), as_of <= _earlier(until, self.maturity))
+        # release and arm are compared in _arrival: with them in the statement, SQLite reads all of the release
+        return list(self._joined(db, predictions, predictions.c.use_case == self.use_case, *period))
+
+    def of_ids(self, db: Connection, ids: Sequence[str]) -> list[Arrival]:
+        """See :class:`Arrivals`."""
+        found = [
+            row
+            for some in _batches(ids)
+            for row in db.execute(select(*_OUTCOME).where(outcomes.c.prediction_id.in_(some)))
+        ]
+        return self._predicted(db, found)
+
+    def _joined(self, db: Connection, table: Any, *where: Any) -> Iterator[Arrival]:
+        joined = table.join(outcomes, outcomes.c.prediction_id == table.c.id)
+        query = select(*_OUTCOME, *table.c[_PREDICTION]).select_from(joined).where(*where)
+        return (one for row in db.execute(query) if (one := self._arrival(row, row)))
+
+    def _predicted(self, db: Connection, found: Sequence[Row[Any]]) -> list[Arrival]:
+        """Outcomes with their predictions; the raw row of one may be in an archive."""
+        missing = {row.prediction_id: row for row in found}
+        arrivals: list[Arrival | None] = []
+        for table in (predictions, log_newest):
+            rows = list(_rows(db, table, missing))
+            arrivals += [self._arrival(missing.pop(row.id), row) for row in rows]
+        return [one for one in arrivals if one]
+
+    def _arrival(self, outcome: Row[Any], row: Row[Any]) -> Arrival | None:
+        if row.use_case != self.use_case or row.arm not in self.arms or row.as_of < self.since:
+            return None
+        if row.release != self.release:
+            return None
+        due = max(row.as_of + self.maturity, outcome.observed_at)
+        dated = outcome.observed_at if self.maturity else due
+        return Arrival(row.id, outcome.outcome, row.value, due, dated, outcome.logged_at, outcome.client)
+
+
+@dataclass(frozen=True)
+class ReportsOf:
+    """Reports of a metric about a release."""
+
+    use_case: str
+    metric: str
+    release: int
+
+    def newest(self, db: Connection) -> datetime | None:
+        """See :class:`Arrivals`."""
+        found: datetime | None = db.scalar(select(func.max(reports.c.logged_at)))
+        return found
+
+    def all_of(self, db: Connection) -> list[Arrival]:
+        """See :class:`Arrivals`."""
+        return self._where(db)
+
+    def logged_after(self, db: Connection, at: datetime) -> list[Arrival]:
+        """See :class:`Arrivals`."""
+        return self._where(db, reports.c.logged_at > at)
+
+    def maturing(self, db: Connection, since: datetime, until: datetime) -> list[Arrival]:  # noqa: ARG002
+        """None: a report is mature when it is observed."""
+        return []
+
+    def of_ids(self, db: Connection, ids: Sequence[str]) -> list[Arrival]:
+        """See :class:`Arrivals`."""
+        return [one for some in _batches(ids) for one in self._where(db, reports.c.id.in_(some))]
+
+    def _where(self, db: Connection, *where: Any) -> list[Arrival]:
+        own = (reports.c.use_case == self.use_case, reports.c.metric == self.metric)
+        query = select(reports).where(*own, reports.c.release == self.release, *where)
+        return [
+            Arrival(row.id, row.value, None, row.observed_at, row.observed_at, row.logged_at, row.client)
+            for row in db.execute(query)
+        ]
+
+
+def contradicted(db: Connection, ids: Iterable[str], until: datetime) -> int:
+    """How many of these predictions have an outcome that another one contradicted by a time."""
+    where = (outcome_conflicts.c.prediction_id.in_(list(ids)), outcome_conflicts.c.observed_at <= until)
+    return db.scalar(select(func.count()).select_from(outcome_conflicts).where(*where)) or 0
+
+
+_OUTCOME = (
+    outcomes.c.prediction_id,
+    outcomes.c.value.label("outcome"),
+    *outcomes.c["observed_at", "logged_at", "client"],
+)
+_PREDICTION = ("id", "use_case", "release", "arm", "value", "as_of")
+
+
+def _rows(db: Connection, table: Any, ids: Iterable[str]) -> Iterator[Row[Any]]:
+    columns = table.c[_PREDICTION]
+    for some in _batches(list(ids)):
+        yield from db.execute(select(*columns).where(table.c.id.in_(some)))
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), IDS_OF_ONE_STATEMENT):
+        yield ids[start : start + IDS_OF_ONE_STATEMENT]
+
+
+def _earlier(moment: datetime, by: timedelta) -> datetime:
+    return moment - by if moment - FIRST > by else FIRST
