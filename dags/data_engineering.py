@@ -32,7 +32,7 @@ with DAG(
     Role.DATA_ENGINEERING,
     doc_md=__doc__,
     schedule=timetable(Role.DATA_ENGINEERING),
-    params=manual_form(),
+    params=manual_form(Role.DATA_ENGINEERING),
     **DAG_DEFAULTS,
 ) as dag:
 

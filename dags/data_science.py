@@ -38,7 +38,7 @@ with DAG(
     Role.DATA_SCIENCE,
     doc_md=__doc__,
     schedule=timetable(Role.DATA_SCIENCE),
-    params=manual_form(),
+    params=manual_form(Role.DATA_SCIENCE),
     **DAG_DEFAULTS,
 ) as dag:
 

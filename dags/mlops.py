@@ -37,7 +37,7 @@ with DAG(
     Role.MLOPS,
     doc_md=__doc__,
     schedule=timetable(Role.MLOPS),
-    params=manual_form(with_rollback=True),
+    params=manual_form(Role.MLOPS),
     **DAG_DEFAULTS,
 ) as dag:
 

@@ -3,6 +3,9 @@
 Judges the live release by its business metrics on matured outcomes, and sends the work back to the right role when it
 no longer serves. **Runs** on `live_release`, when a check is due, or by hand (with *Raise a loop*: sends the work back
 whatever the verdict says). **Raises** loops to mlops, data science, data engineering (the default) and requirements.
+
+`remind` looks, when a check is due or by hand, for handovers and loops that nobody has received, and starts their
+receivers again.
 """
 
 from __future__ import annotations
@@ -14,15 +17,24 @@ from airflow.sdk import DAG, task
 
 from dags.common.assets import timetable
 from dags.common.defaults import DAG_DEFAULTS, manual_form
-from dags.common.handover_tasks import receive_order, started_by_clock, way_out, ways_out
+from dags.common.handover_tasks import (
+    receive_order,
+    received_messages,
+    started_by_clock,
+    way_out,
+    ways_out,
+)
+from dags.common.reminding import start_again
 from include.kreislauf.handovers import Role
 from include.kreislauf.settings import get_settings
+
+REMIND = "remind"
 
 with DAG(
     Role.MONITORING,
     doc_md=__doc__,
     schedule=timetable(Role.MONITORING, get_settings().monitoring_schedule),
-    params=manual_form(with_loop=True),
+    params=manual_form(Role.MONITORING),
     **DAG_DEFAULTS,
 ) as dag:
 
@@ -36,12 +48,21 @@ with DAG(
         settings, store = get_settings(), get_store()
         if not started_by_clock(context):
             order = receive_order(Role.MONITORING, context)
-            loop = check_one(order, store=store, now=settings.now())
-            return way_out(context, *([loop] if loop else []))
+            loop = check_one(order, store=store, now=settings.now(), settings=settings)
+            chosen = way_out(context, *([loop] if loop else []))
+            return chosen if received_messages(context) else [*chosen, REMIND]
         orders = due_orders(store, settings.use_cases, context["dag_run"].run_id, settings.now())
-        loops, faults = check_all(orders, store=store, now=settings.now())
+        loops, faults = check_all(orders, store=store, now=settings.now(), settings=settings)
         for fault in faults:
             logging.getLogger(__name__).error("not judged: %s", fault)
-        return way_out(context, *loops)
+        return [*way_out(context, *loops), REMIND]
 
-    check() >> ways_out(Role.MONITORING, None, ["check"])
+    # also when the check had nothing to do, or failed: what is stranded may be why
+    @task(task_id=REMIND, trigger_rule="all_done")
+    def remind(**context: Any) -> list[str]:
+        """Start the receivers of messages that were lost; returns what a person must look at."""
+        return start_again(context)
+
+    checked = check()
+    checked >> ways_out(Role.MONITORING, None, ["check"])
+    checked >> remind()

@@ -46,7 +46,7 @@ with DAG(
     Role.REQUIREMENTS,
     doc_md=__doc__,
     schedule=timetable(Role.REQUIREMENTS, get_settings().requirements_schedule),
-    params=manual_form(),
+    params=manual_form(Role.REQUIREMENTS),
     **DAG_DEFAULTS,
 ) as dag:
 

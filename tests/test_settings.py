@@ -54,7 +54,7 @@ VALUES = {
     "spool_megabytes": "32", "log_days": "30",
     "training_jobs": "3", "map_training": "True", "dask_scheduler": "tcp://scheduler:8786", "tracking_url": "http://mlflow:5000",
     "signing_key": "/run/secrets/release.key", "trusted_keys": "/etc/kreislauf/trusted",
-    "keys_required": "True", "delivery_interval": "30.0", "spool": "/var/spool/kreislauf",
+    "stranded_minutes": "10.0", "keys_required": "True", "delivery_interval": "30.0", "spool": "/var/spool/kreislauf",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from dags.common.failures import mark_cycle_failed
-from include.kreislauf.handovers import Edge
+from include.kreislauf.handovers import Edge, Role
 from include.kreislauf.requirements.loading import contract_files
 from include.kreislauf.settings import get_settings
 
@@ -27,8 +27,8 @@ DAG_DEFAULTS: dict[str, Any] = {
 }
 
 
-def manual_form(*, with_loop: bool = False, with_rollback: bool = False) -> dict[str, Param]:
-    """The fields a person fills in when triggering a DAG by hand. Runs started by an asset ignore them."""
+def manual_form(role: Role) -> dict[str, Param]:
+    """The fields a person fills in when triggering a role's DAG by hand. Runs started by an asset ignore them."""
     names = [path.parent.name for path in contract_files(get_settings().use_cases)]
     form = {
         "use_case": Param(
@@ -53,15 +53,29 @@ def manual_form(*, with_loop: bool = False, with_rollback: bool = False) -> dict
             description="Start although another cycle is at work; your name and reason are recorded.",
         ),
     }  # fmt: skip
-    if with_loop:
-        edges = [edge.value for edge in Edge if edge.opens_cycle]
-        form["loop"] = Param(
-            None, type=["string", "null"], enum=[*edges, None], title="Raise a loop",
-            description="Send the work back now, whatever the verdict says; empty: only check.",
-        )  # fmt: skip
-    if with_rollback:
+    if edges := [edge for edge in Edge if edge.raised_by is role]:
+        form |= _loop_fields(role, edges)
+    if role is Role.MLOPS:
         form["roll_back"] = Param(
             False, type="boolean", title="Roll back",
             description="Point back to the release that was live before, at once, whatever else is at work.",
         )  # fmt: skip
     return form
+
+
+def _loop_fields(role: Role, edges: list[Edge]) -> dict[str, Param]:
+    """Which loop to raise; and in which cycle, where it stays inside one."""
+    opens = role is Role.MONITORING
+    instead = "whatever the verdict says; empty: only check" if opens else "instead of working; empty: work"
+    fields = {
+        "loop": Param(
+            None, type=["string", "null"], enum=[*(edge.value for edge in edges), None], title="Raise a loop",
+            description=f"Send the work back now, {instead}. The governor may refuse, and says why.",
+        )
+    }  # fmt: skip
+    if not opens:
+        fields["cycle"] = Param(
+            None, type=["string", "null"], title="Cycle of the loop", maxLength=127,
+            description="The cycle that the work is sent back in: one at work, or one that has failed.",
+        )  # fmt: skip
+    return fields

@@ -62,10 +62,16 @@ def receive_order(role: Role, context: Any, form: Any = None) -> WorkOrder:
 
 
 def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
-    """The handovers and loops that started this run, validated; none for a manual run."""
+    """The handovers and loops that started this run, validated; none for a manual run.
+
+    A reminder brings in its configuration what an event would have brought.
+    """
     events = context.get("triggering_asset_events") or {}
     key = context["dag_run"].partition_key
-    return tuple(unbundle(dict(event.extra or {}), key) for of_asset in events.values() for event in of_asset)
+    found = [unbundle(dict(event.extra or {}), key) for of_asset in events.values() for event in of_asset]
+    if reminder := (context["dag_run"].conf or {}).get(MESSAGE):
+        found.append(parse_message(reminder))
+    return tuple(found)
 
 
 def filled_in(context: Any) -> dict[str, Any]:

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     monitoring_schedule: str = Field(
         "0 * * * *", description="Cron expression (UTC) of the due check; empty, or clock given: none."
     )
+    stranded_minutes: float = Field(
+        5, gt=0, le=10_000,
+        description="So long a handover or a loop may wait for its receiver before monitoring emits it again.",
+    )  # fmt: skip
     requirements_schedule: str = Field(
         "*/10 * * * *", description="Cron expression (UTC) of the look for changed contracts; likewise."
     )

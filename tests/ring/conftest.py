@@ -102,6 +102,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRing]:
         "KREISLAUF_HOME": str(home), "KREISLAUF_DATA": str(home / "data"), "KREISLAUF_CLOCK": "given",
         "KREISLAUF_USE_CASES": str(home / "use_cases"), "OMP_NUM_THREADS": "1",
         "KREISLAUF_MAP_TRAINING": "true", "KREISLAUF_DELIVERY_INTERVAL": "1",
+        "KREISLAUF_STRANDED_MINUTES": "0.05",
     }  # fmt: skip
     store = Store(f"sqlite:///{home / 'kreislauf.db'}")
     store.upgrade()

@@ -59,15 +59,23 @@ def _answer(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool)
     try:
         if not incoming.received:
             return manual_order(db, incoming, now, wall_clock=wall_clock)
-        message = max(incoming.received, key=lambda one: (one.attempt, isinstance(one, Loop)))
-        if isinstance(message, Loop):
-            order = _from_loop(db, incoming, message, now)
-        else:
-            order = _from_handover(db, incoming, message, now)
-        receipts.record_receipt(db, message, incoming.role, incoming.run_id, now)
     except Refused as refusal:
         return refusal
-    return order
+    message = max(incoming.received, key=lambda one: (one.attempt, isinstance(one, Loop)))
+    answer = _answer_to(db, incoming, message, now)
+    receipts.record_receipt(db, message, incoming.role, incoming.run_id, now)
+    return answer
+
+
+def _answer_to(
+    db: Connection, incoming: Incoming, message: Handover | Loop, now: datetime
+) -> WorkOrder | Refused:
+    try:
+        if isinstance(message, Loop):
+            return _from_loop(db, incoming, message, now)
+        return _from_handover(db, incoming, message, now)
+    except Refused as refusal:
+        return refusal
 
 
 def _from_handover(db: Connection, incoming: Incoming, message: Handover, now: datetime) -> WorkOrder:

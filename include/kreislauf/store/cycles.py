@@ -118,6 +118,11 @@ def all_cycles(db: Connection, use_case: str, limit: int = 1000) -> list[Cycle]:
     return [_cycle(row) for row in db.execute(query)][::-1]
 
 
+def use_cases(db: Connection) -> list[str]:
+    """Every use case that ever had a cycle, by name."""
+    return list(db.scalars(select(cycles.c.use_case).distinct().order_by(cycles.c.use_case)))
+
+
 def set_state(db: Connection, cycle: Cycle, state: State, now: datetime, note: str | None = None) -> bool:
     """Move a cycle to a state. ``False`` when it should become active and another one is."""
     where = (cycles.c.use_case == cycle.use_case, cycles.c.cycle_id == cycle.cycle_id)

@@ -100,8 +100,14 @@ def find_handover_of(db: Connection, use_case: str, stage: Stage, output: str) -
 
 def handovers_of(db: Connection, use_case: str, cycle_id: str) -> list[Handover]:
     """All handovers of a cycle, oldest first."""
-    query = select(handovers.c.body).where(handovers.c.use_case == use_case, handovers.c.cycle_id == cycle_id)
-    return [Handover.model_validate(body) for body in db.scalars(query.order_by(handovers.c.created_at))]
+    return [one for one, _ in recorded_handovers(db, use_case, cycle_id)]
+
+
+def recorded_handovers(db: Connection, use_case: str, cycle_id: str) -> list[tuple[Handover, datetime]]:
+    """All handovers of a cycle with the time of their recording, oldest first."""
+    where = (handovers.c.use_case == use_case, handovers.c.cycle_id == cycle_id)
+    query = select(handovers.c.body, handovers.c.created_at).where(*where).order_by(handovers.c.created_at)
+    return [(Handover.model_validate(row.body), row.created_at) for row in db.execute(query)]
 
 
 def document_of(db: Connection, handover_id: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from include.kreislauf.handovers import Handover, Loop, Role
 from include.kreislauf.store.database import insert_once, put
@@ -65,3 +65,8 @@ def reminders_of(db: Connection, message_ids: Collection[str]) -> dict[str, Remi
 def save_reminder(db: Connection, reminder: Reminder) -> None:
     """Write down how often a message was emitted again, in place of what was known before."""
     put(db, reminders, vars(reminder))
+
+
+def forget_reminders(db: Connection, keep: Collection[str]) -> None:
+    """Delete the reminders of messages that were received, or whose cycle is over: of all but some."""
+    db.execute(delete(reminders).where(reminders.c.message_id.not_in(keep)))
