@@ -13,6 +13,7 @@ from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
 from include.kreislauf.cli_release import add_release_commands
+from include.kreislauf.cli_watch import add_watch
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
 from include.kreislauf.settings import ROOT, get_settings
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add_release_commands(commands)
     add_keys(commands)
     add_log(commands)
+    add_watch(commands)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")

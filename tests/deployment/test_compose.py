@@ -146,7 +146,7 @@ def services(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory)
 
 class TestCompose:
     def test_services(self, services: Services) -> None:
-        others = {"postgres", "migrate", "prediction-service", "prometheus"}
+        others = {"postgres", "migrate", "prediction-service", "prometheus", "watcher"}
         assert set(services) == AIRFLOW_COMPONENTS | others
 
     def test_every_service_has_a_health_check_or_is_one_shot(self, services: Services) -> None:
@@ -162,7 +162,7 @@ class TestCompose:
         for name in services.keys() - one_shots(services):
             line = " ".join(services[name]["healthcheck"]["test"])
             assert not re.search(r"\bairflow\b", line), name
-            assert re.search(r"( -m | -t |timeout=)\d|--max-time", line), f"{name}: {line}"
+            assert re.search(r"( -m | -t |timeout[= ])\d|--max-time", line), f"{name}: {line}"
 
     def test_only_loopback_ports_are_published(self, services: Services) -> None:
         published = {name: dict(published_ports(service)) for name, service in services.items()}
@@ -178,7 +178,9 @@ class TestCompose:
         environments = [environment_of(services[name]) for name in sorted(AIRFLOW_COMPONENTS)]
         migrating = environment_of(services["migrate"])
         assert migrating.pop("AIRFLOW_ADMIN_PASSWORD")
-        assert all(environment == migrating for environment in environments)
+        watching = environment_of(services["watcher"])
+        assert watching.pop("KREISLAUF_AIRFLOW_PASSWORD")
+        assert all(environment == migrating for environment in (*environments, watching))
 
     def test_airflow_settings_exist(self, services: Services) -> None:
         """A misspelt setting would be ignored in silence."""
@@ -205,9 +207,9 @@ class TestCompose:
     def test_each_secret_reaches_only_whom_it_concerns(self, services: Services) -> None:
         """The prediction service, which strangers' requests reach, holds no key of Airflow's."""
         values = made_up_secrets()
-        airflow = AIRFLOW_COMPONENTS | {"migrate"}
+        airflow = AIRFLOW_COMPONENTS | {"migrate", "watcher"}
         expected = {
-            "AIRFLOW_ADMIN_PASSWORD": {"migrate"},
+            "AIRFLOW_ADMIN_PASSWORD": {"migrate", "watcher"},
             "AIRFLOW_API_SECRET_KEY": airflow,
             "AIRFLOW_DB_PASSWORD": airflow | {"postgres"},
             "AIRFLOW_FERNET_KEY": airflow,

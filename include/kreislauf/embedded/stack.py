@@ -48,6 +48,7 @@ class EmbeddedStack:
     env: further environment variables for all processes; they win over the stack's own settings.
     with_service: start the prediction service too.
     with_triggerer: start Airflow's triggerer, which deferrable operators need.
+    with_watcher: start what has a live metric checked as soon as it falls, instead of when a check is due.
     start_timeout: seconds within which each step of the start has to succeed.
     say: receives one line per step.
     """
@@ -60,6 +61,7 @@ class EmbeddedStack:
         env: Mapping[str, str] = {},
         with_service: bool = True,
         with_triggerer: bool = False,
+        with_watcher: bool = False,
         start_timeout: float = 120.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -74,6 +76,7 @@ class EmbeddedStack:
         self._overrides = dict(env)
         self._with_service = with_service
         self._with_triggerer = with_triggerer
+        self._with_watcher = with_watcher
         self._timeout = start_timeout
         self._say = say
         self._processes = ProcessSet(self.home, self.root, say)
@@ -113,6 +116,8 @@ class EmbeddedStack:
             if self._with_service:
                 self._start_service()
             self._processes.wait("Airflow", self._is_healthy, self._timeout)
+            if self._with_watcher:
+                self._start_watcher()
         except BaseException:
             self.stop(grace=4.0)
             raise
@@ -233,11 +238,24 @@ class EmbeddedStack:
     def _start_service(self) -> None:
         argv = [sys.executable, "-m", "include.kreislauf.service", "--host", LOOPBACK]
         argv += ["--port", str(self._service_port)]
-        env = {name: value for name, value in self.env.items() if not name.startswith("AIRFLOW")}
         self._say("Starting service")
         self._processes.start(
-            "service", argv, env, lambda: answers(f"{self.service_url}/live"), self._timeout
+            "service",
+            argv,
+            self._without_airflow(),
+            lambda: answers(f"{self.service_url}/live"),
+            self._timeout,
         )
+
+    def _start_watcher(self) -> None:
+        argv = [sys.executable, "-m", "include.kreislauf", "watch", "--airflow", self.airflow_url]
+        argv += ["--passwords", str(self.airflow_home / "passwords.json")]
+        self._say("Starting watcher")
+        self._processes.start("watcher", argv, self._without_airflow(), lambda: True, self._timeout)
+
+    def _without_airflow(self) -> dict[str, str]:
+        """The environment of what is no part of Airflow."""
+        return {name: value for name, value in self.env.items() if not name.startswith("AIRFLOW")}
 
     def _is_healthy(self) -> bool:
         components = ["scheduler", "dag_processor"] + ["triggerer"] * self._with_triggerer

@@ -38,7 +38,7 @@ class MonitoringView:
 
 def monitoring_view(db: Connection, use_case: str, release: int) -> MonitoringView:
     """What monitoring knows of a use case whose live release is this one."""
-    found = tuple(row for metric in _metrics(db, use_case) for row in _newest(db, use_case, metric, release))
+    found = tuple(newest_verdicts(db, use_case, release))
     counts = select(loops.c.edge, loops.c.state, func.count()).where(loops.c.use_case == use_case)
     return MonitoringView(
         verdicts=found,
@@ -49,21 +49,23 @@ def monitoring_view(db: Connection, use_case: str, release: int) -> MonitoringVi
     )  # fmt: skip
 
 
+def newest_verdicts(db: Connection, use_case: str, release: int) -> Iterator[Row[Any]]:
+    """The newest verdict on each metric of a release, as rows of the table."""
+    for metric in _metrics(db, use_case):
+        where = (
+            verdicts.c.use_case == use_case,
+            verdicts.c.metric == metric,
+            verdicts.c.release == release,
+        )
+        yield from db.execute(select(verdicts).where(*where).order_by(verdicts.c.as_of.desc()).limit(1))
+
+
 def _metrics(db: Connection, use_case: str) -> Iterator[str]:
     """Names of the metrics ever judged: one step along the index for each, however many verdicts there are."""
     name: str | None = ""
     names = select(verdicts.c.metric).where(verdicts.c.use_case == use_case).order_by(verdicts.c.metric)
     while name := db.scalar(names.where(verdicts.c.metric > name).limit(1)):
         yield name
-
-
-def _newest(db: Connection, use_case: str, metric: str, release: int) -> Iterator[Row[Any]]:
-    where = (
-        verdicts.c.use_case == use_case,
-        verdicts.c.metric == metric,
-        verdicts.c.release == release,
-    )
-    yield from db.execute(select(verdicts).where(*where).order_by(verdicts.c.as_of.desc()).limit(1))
 
 
 def _stranded(db: Connection, use_case: str) -> int:

@@ -1,0 +1,73 @@
+"""``watch``: looks for verdicts that tip, and has Airflow check at once instead of when the next check is due."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from include.kreislauf.errors import KreislaufError
+from include.kreislauf.settings import get_settings
+
+USER, PASSWORD = "KREISLAUF_AIRFLOW_USER", "KREISLAUF_AIRFLOW_PASSWORD"
+
+
+def add_watch(commands: Any) -> None:
+    """Add ``watch`` to the command line's parser."""
+    text = "have Airflow check at once when a live metric falls, instead of when the next check is due"
+    parser = commands.add_parser(
+        "watch",
+        help=text,
+        description=f"{text}. Logs in as {USER} (default: admin) with {PASSWORD}, or the password of --passwords.",
+    )
+    parser.add_argument("--airflow", required=True, metavar="URL", help="such as http://127.0.0.1:8080")
+    parser.add_argument("--seconds", type=float, default=1.0, help="between two looks (default: %(default)s)")
+    parser.add_argument(
+        "--passwords", type=Path, help="file of Airflow's SimpleAuthManager; default: the variable"
+    )
+    parser.add_argument("--alive", type=Path, help="file that is touched after each look, for health checks")
+    parser.set_defaults(command=_watch)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from include.kreislauf.embedded.airflow_api import AirflowApi
+    from include.kreislauf.feedback.watcher import Watcher, make_watch
+
+    settings = get_settings()
+    if settings.clock != "wall":
+        raise KreislaufError(
+            "there is nothing to watch where time is given", where="KREISLAUF_CLOCK", allowed="wall"
+        )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for noisy in ("httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    user, password = _login(options.passwords)
+    watcher = Watcher(make_watch(settings), settings.now, options.seconds)
+    # its own patience would hold up the look at the others
+    with AirflowApi(options.airflow, user, password, patience=2.0) as airflow:
+        while True:
+            pause = watcher.step(airflow)
+            if options.alive:
+                options.alive.touch()
+            time.sleep(pause)
+
+
+def _login(passwords: Path | None) -> tuple[str, str]:
+    user = os.environ.get(USER, "admin")
+    if passwords is None:
+        if password := os.environ.get(PASSWORD):
+            return user, password
+        raise KreislaufError(
+            "no password for Airflow", where=PASSWORD, next_step="set it, or name the file with --passwords"
+        )
+    try:
+        return user, str(json.loads(passwords.read_text())[user])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KreislaufError(
+            f"no password of {user} can be read ({error!r})", where=str(passwords)
+        ) from error
