@@ -68,7 +68,9 @@ def update(state: MeanState, values: npt.ArrayLike) -> MeanState:
         raise ValueError("values must have the shape (n,) and lie within [0, 1]: scale them by the bounds")
     below = np.minimum(np.floor(x * STEPS), STEPS - 1).astype(np.int64)
     above = x * STEPS - below
-    seen = np.bincount(below, 1 - above, STEPS + 1) + np.bincount(below + 1, above, STEPS + 1)
+    # of nothing, bincount counts whole numbers
+    seen = np.zeros(STEPS + 1) + np.bincount(below, 1 - above, STEPS + 1)
+    seen += np.bincount(below + 1, above, STEPS + 1)
     for step, times in state.seen:
         seen[step] += times
     kept = tuple((int(step), float(seen[step])) for step in np.flatnonzero(seen))
