@@ -10,9 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, event, text, update
 
 from include.kreislauf.monitoring.observing import AGAIN, Bookmark, Observation, read_on
 from include.kreislauf.store import observations

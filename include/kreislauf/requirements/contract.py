@@ -14,7 +14,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.delivery import Delivery
-from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried, SequentialTest
+from include.kreislauf.requirements.monitoring import (
+    Monitoring,
+    Outcomes,
+    Queried,
+    SequentialTest,
+    check_levels,
+)
 from include.kreislauf.requirements.science import Performance, Preparation, Training
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
 from include.kreislauf.requirements.sources import Counted, Rows, Source
@@ -117,6 +123,11 @@ class Reported(Section):
         None, description="Each report is an observation of a sequential test; empty: mean over the window."
     )
     unit: str = "index points"
+
+    @model_validator(mode="after")
+    def _levels_fit_the_test(self) -> Reported:
+        check_levels(self)
+        return self
 
 
 BusinessMetric = Annotated[PortfolioUplift | Reported | Outcomes | Queried, Field(discriminator="kind")]

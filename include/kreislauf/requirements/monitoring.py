@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,7 +22,10 @@ class SequentialTest(Section):
         "release's first observations.",
     )
     learn: int = Field(
-        200, ge=20, le=100_000, description="Observations from which a reference that is not given is learnt."
+        200,
+        ge=20,
+        le=100_000,
+        description="Observations from which a reference that is not given is learnt, at least.",
     )
     false_alarms: float = Field(
         0.01,
@@ -52,6 +55,47 @@ class SequentialTest(Section):
         return reference
 
 
+class Tested(Protocol):
+    """A metric that may have a test."""
+
+    @property
+    def test(self) -> SequentialTest | None:
+        """The test; ``None``: it has none."""
+
+    @property
+    def threshold(self) -> float:
+        """A level on the wrong side of it is bad."""
+
+    @property
+    def direction(self) -> Literal["higher", "lower"]:
+        """What is better."""
+
+
+def check_levels(metric: Tested) -> None:
+    """Whether the test can tell the levels of its metric apart.
+
+    Raises
+    ------
+    PydanticCustomError: the threshold lies not within the bounds, or the reference not on its better side.
+    """
+    if metric.test is None:
+        return
+    least, greatest = metric.test.bounds
+    if not least < metric.threshold < greatest:
+        raise inconsistent(
+            f"threshold {metric.threshold:g} lies not within the test's bounds: no level could ever be on its wrong side",
+            allowed=f"between {least:g} and {greatest:g}",
+        )
+    reference, side = metric.test.reference, "above" if metric.direction == "higher" else "below"
+    if reference is None:
+        return
+    if reference == metric.threshold or (reference > metric.threshold) != (metric.direction == "higher"):
+        raise inconsistent(
+            f"reference {reference:g} lies not on the better side of the threshold {metric.threshold:g}",
+            allowed=f"a reference {side} the threshold: of this metric, {metric.direction} is better",
+        )
+
+
 class Outcomes(Section):
     """A number computed of each prediction and what really happened."""
 
@@ -68,6 +112,21 @@ class Outcomes(Section):
     )
     test: SequentialTest
     unit: str = "share"
+
+    @model_validator(mode="after")
+    def _levels_fit_the_test(self) -> Outcomes:
+        check_levels(self)
+        if self.measure == "hit" and (self.test.bounds != (0.0, 1.0) or self.direction != "higher"):
+            raise inconsistent(
+                "a hit is 0 or 1, and 1 is better",
+                allowed="bounds [0, 1] and direction higher with measure hit",
+            )
+        if self.measure == "absolute_error" and (self.test.bounds[0] != 0 or self.direction != "lower"):
+            raise inconsistent(
+                "an absolute error begins at 0, and less is better",
+                allowed="bounds [0, greatest] and direction lower with measure absolute_error",
+            )
+        return self
 
     @model_validator(mode="after")
     def _tolerance_belongs_to_hit(self) -> Outcomes:
@@ -115,6 +174,11 @@ class Queried(Section):
     threshold: float = Field(description="A level on the wrong side of it is bad.")
     test: SequentialTest
     unit: str = "share"
+
+    @model_validator(mode="after")
+    def _levels_fit_the_test(self) -> Queried:
+        check_levels(self)
+        return self
 
 
 class Control(Section):
