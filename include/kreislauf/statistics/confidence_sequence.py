@@ -14,7 +14,7 @@ grid of Kelly bets, with stakes in geometric steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
@@ -92,8 +92,10 @@ def interval(state: MeanState, confidence: float = 0.95) -> Interval:
         return Interval(0.0, 0.5, 1.0, confidence)
     mean = min(max(state.total / state.observations, 0.0), 1.0)
     limit = log(2 / (1 - confidence))
-    turned = replace(state, seen=tuple((STEPS - step, times) for step, times in state.seen))
-    return Interval(1 - _end(turned, 1 - mean, limit), mean, _end(state, mean, limit), confidence)
+    gaps, times = _gaps(state)
+    return Interval(
+        1 - _end(1 - gaps, times, 1 - mean, limit), mean, _end(gaps, times, mean, limit), confidence
+    )
 
 
 def evidence_below(state: MeanState, threshold: float) -> float:
@@ -105,24 +107,28 @@ def evidence_below(state: MeanState, threshold: float) -> float:
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold:g}")
-    return exp(min(_against(state, threshold), HIGHEST))
+    return exp(min(_against(*_gaps(state), threshold), HIGHEST))
 
 
-def _end(state: MeanState, mean: float, limit: float) -> float:
+def _gaps(state: MeanState) -> tuple[Floats, Floats]:
+    """How far each value that was seen lies below 1, and how often it was."""
+    steps, times = np.array(state.seen, dtype=np.float64).reshape(-1, 2).T
+    return 1 - steps / STEPS, times
+
+
+def _end(gaps: Floats, times: Floats, mean: float, limit: float) -> float:
     """The least level above the mean that is refuted; the evidence against a level grows with it."""
     kept, refuted = mean, 1.0
     for _ in range(HALVINGS):
         level = (kept + refuted) / 2
-        if level < 1 and _against(state, level) < limit:
+        if level < 1 and _against(gaps, times, level) < limit:
             kept = level
         else:
             refuted = level
     return refuted
 
 
-def _against(state: MeanState, level: float) -> float:
+def _against(gaps: Floats, times: Floats, level: float) -> float:
     """Logarithm of the evidence against a mean of at least ``level`` < 1."""
-    steps, times = np.array(state.seen, dtype=np.float64).reshape(-1, 2).T
-    gains = (1 - steps / STEPS) / (1 - level) - 1
-    logs = np.log1p(PARTS[:, None] * gains) @ times
+    logs = np.log1p(PARTS[:, None] * (gaps / (1 - level) - 1)) @ times
     return float(np.logaddexp.reduce(logs) - log(STAKES))
