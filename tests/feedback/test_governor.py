@@ -50,6 +50,7 @@ situations = st.builds(
     active=st.none() | st.just(OTHER_AT_WORK),
     waiting=st.none() | st.just(cycle("c0000", State.WAITING)),
     last_opened=st.none() | times,
+    last_asked=st.none() | times,
     hops=st.integers(0, 10),
     without_help=st.integers(0, 50),
     opened=st.lists(times, max_size=5).map(lambda found: tuple(sorted(found))),
@@ -127,6 +128,15 @@ def test_a_refusal_for_the_budget_says_when_the_next_place_is_free() -> None:
         "weekly budget: 3 of 3 cycles within seven days are used up, the last place is kept for the question to a "
         f"person; until 2018-01-03 00:00; {OVERRIDE}"
     )
+
+
+def test_the_question_waits_for_the_cool_down_after_the_last_question_only() -> None:
+    situation = Situation(PROPOSED, last_opened=AS_OF, last_asked=AS_OF - timedelta(days=149), without_help=2)
+    answer = decide(loop(QUESTION), situation, POLICY)
+    assert answer.text == (
+        f"cool-down of 150 days: a person was asked as of 2017-08-05; until 2018-01-02; {OVERRIDE}"
+    )
+    assert decide(loop(QUESTION, AS_OF + timedelta(days=1)), situation, POLICY).accepted
 
 
 def test_a_person_waits_neither_for_the_cool_down_nor_for_the_budget() -> None:
@@ -221,8 +231,10 @@ def test_law_no_cycle_is_opened_within_the_cool_down_or_while_one_waits(
     if not decide(loop(edge, as_of), situation, policy).accepted:
         return
     assert situation.waiting is None
+    wait = timedelta(days=policy.cool_down_days)
+    if situation.last_asked and edge is QUESTION:
+        assert as_of - situation.last_asked >= wait
     if situation.last_opened and edge is not QUESTION:
-        wait = timedelta(days=policy.cool_down_days)
         assert as_of - situation.last_opened >= min(
             wait * policy.back_off**situation.without_help, wait * MAX_BACK_OFF
         )

@@ -5,10 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from include.kreislauf.feedback.ledger import measure
 from include.kreislauf.handovers import Edge, Reason, Role, Stage
 from include.kreislauf.statistics.intervals import mean_interval
-from include.kreislauf.store.messages import LoopRow
+from include.kreislauf.store import observations
+from include.kreislauf.store.levels import Level
+from include.kreislauf.store.messages import LoopRow, Measured
+from include.kreislauf.store.observations import Verdict
+from include.kreislauf.store.schema import loops
 from tests.support.fixtures import MakeLap
 from tests.support.lap import Lap
 from tests.support.outcomes import happen, quarter
@@ -114,3 +121,110 @@ def test_a_loop_whose_cycle_never_went_live_stays_open(scripted: Lap, script: Sc
     happen(scripted, "2017Q1", 0.05)
     scripted.check(happen(scripted, "2017Q2", 0.05))
     assert main_loop(scripted).state == "accepted"
+
+
+# Before, after, and the gain
+
+
+def test_a_loop_is_closed_with_the_interval_of_the_verdict_that_raised_it(looped: Lap) -> None:
+    verdict = next(one for one in looped.verdicts() if one.verdict == "breach")
+    happen(looped, "2017Q1", 0.03)
+    looped.check(happen(looped, "2017Q2", 0.05))
+    row = main_loop(looped)
+    assert (row.value_before, row.before_low, row.before_high) == (verdict.value, verdict.low, verdict.high)
+    assert row.before_high is not None
+    assert row.after_low is not None
+    assert row.gain_low == pytest.approx(row.after_low - row.before_high)
+    assert row.sure is (row.gain_low is not None and row.gain_low > 0)
+
+
+LEVELS = st.tuples(*[st.floats(-1e6, 1e6)] * 3).map(sorted).map(lambda ends: Level(ends[1], ends[0], ends[2]))
+
+
+@given(LEVELS, LEVELS, st.sampled_from(["higher", "lower"]))
+def test_law_the_interval_of_the_gain_holds_the_gain_of_whatever_lies_in_both(
+    before: Level, after: Level, direction: str
+) -> None:
+    found = measure(before, after, direction)
+    sign = 1 if direction == "higher" else -1
+    gains = [
+        sign * (one - other)
+        for one in (after.low, after.value, after.high)
+        for other in (before.low, before.value, before.high)
+        if one is not None and other is not None
+    ]
+    assert (found.gain_low, found.gain_high) == pytest.approx((min(gains), max(gains)))
+    assert found.helped is (sign * (after.value - before.value) > 0)
+
+
+@given(LEVELS, LEVELS)
+def test_law_what_is_better_upwards_is_worse_downwards(before: Level, after: Level) -> None:
+    up, down = measure(before, after, "higher"), measure(before, after, "lower")
+    assert (up.gain_low, up.gain_high) == pytest.approx((_negative(down.gain_high), _negative(down.gain_low)))
+    assert not (up.helped and down.helped)
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def test_an_interval_that_is_not_known_leaves_the_gains_unknown() -> None:
+    found = measure(Level(1.0), Level(2.0, 1.5, 2.5), "higher")
+    assert found == Measured(None, None, 2.0, 1.5, 2.5, None, None, helped=True)
+
+
+TESTED = {
+    "kind": "reported", "name": "handling_time", "threshold": 30.0, "window_periods": 2, "direction": "lower",
+    "unit": "minutes", "test": {"bounds": [0.0, 100.0], "reference": 20.0, "learn": 50},
+}  # fmt: skip
+
+
+def judged(
+    lap: Lap, release: int, value: float, periods: int, *, as_of: datetime, verdict: str = "healthy"
+) -> None:
+    """What monitoring wrote down of the metric with a test."""
+    with lap.store.write() as db:
+        row = Verdict(
+            "radar", "handling_time", release, as_of, "c", verdict, value, value - 2, value + 2, 30.0, periods, "t"
+        )  # type: ignore[arg-type] # fmt: skip
+        observations.save_verdicts(db, [row], as_of)
+
+
+@pytest.fixture
+def tested(make_lap: MakeLap, script: Script) -> Lap:
+    """A metric of which less is better, with a sequential test: in breach at 40, and a second release is live."""
+    lap = make_lap(script)
+    metrics = [TESTED, *(one.model_dump(mode="json") for one in lap.contract.business_metrics)]
+    lap = make_lap(script, business_metrics=metrics)
+    lap.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    judged(lap, 1, 40.0, 300, as_of=quarter("2016Q4"), verdict="breach")
+    loop = lap.run(lap.by_hand(Role.MONITORING, as_of=quarter("2016Q4"), loop=LOOP, by="Ada"))
+    with lap.store.write() as db:
+        assert loop is not None
+        db.execute(loops.update().where(loops.c.id == loop.id).values(value_before=40.0))
+    lap.event(loop)
+    return lap
+
+
+LOOP = Edge.MONITORING_TO_DATA_ENGINEERING
+
+
+def test_a_metric_with_a_test_is_measured_once_it_has_learnt_a_level(tested: Lap) -> None:
+    judged(tested, 2, 25.0, 49, as_of=quarter("2017Q1"))
+    tested.check(quarter("2017Q2"))
+    assert main_loop(tested).state == "accepted"
+    judged(tested, 2, 24.0, 50, as_of=quarter("2017Q3"))
+    judged(tested, 2, 10.0, 90, as_of=quarter("2017Q4"))
+    tested.check(quarter("2018Q1"))
+    row = main_loop(tested)
+    assert (row.before_low, row.value_before, row.before_high) == (38.0, 40.0, 42.0)
+    assert (row.value_after, row.gain_low, row.gain_high) == (24.0, 12.0, 20.0)
+    assert (row.helped, row.sure) == (True, True)
+
+
+def test_a_breach_of_the_new_release_ends_the_waiting(tested: Lap) -> None:
+    judged(tested, 2, 45.0, 30, as_of=quarter("2017Q1"), verdict="breach")
+    tested.check(quarter("2017Q2"))
+    row = main_loop(tested)
+    assert (row.state, row.value_after, row.helped) == ("closed", 45.0, False)
+    assert (row.gain_low, row.gain_high, row.sure) == (-9.0, -1.0, True)

@@ -28,6 +28,7 @@ class Situation:
     active: the use case's other cycle that is at work, if any.
     waiting: the other cycle that waits for a person, if any.
     last_opened: ``as_of`` of the latest cycle that monitoring opened and the governor accepted.
+    last_asked: likewise, of the latest that asked a person.
     hops: accepted loops inside the loop's own cycle.
     without_help: loops in a row that did not help.
     opened: ``as_of`` of each cycle that monitoring opened by itself within seven days of the loop, oldest first.
@@ -37,6 +38,7 @@ class Situation:
     active: Cycle | None = None
     waiting: Cycle | None = None
     last_opened: datetime | None = None
+    last_asked: datetime | None = None
     hops: int = 0
     without_help: int = 0
     opened: tuple[datetime, ...] = ()
@@ -60,8 +62,8 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     """Accept a loop, or refuse it with the reason.
 
     A loop from monitoring asks for a new cycle: there must be no other one at work, none that waits for a person, the
-    cool-down must have passed, and the week's budget must have a place. The question to a person waits for no
-    cool-down, and has the last place of the budget. A loop inside a cycle, which must not be over, counts as a hop; one
+    cool-down must have passed, and the week's budget must have a place. The question to a person only waits
+    for the cool-down after the last question, and has the last place of the budget. A loop inside a cycle, which must not be over, counts as a hop; one
     that asks a person is always accepted, because it ends with the person. A rollback waits for nothing.
     """
     if loop.edge is Edge.MONITORING_TO_MLOPS:
@@ -136,14 +138,17 @@ def _within_budget(loop: Loop, situation: Situation, policy: Governor) -> Answer
 
 
 def _cooled_down(loop: Loop, situation: Situation, policy: Governor) -> Answer:
-    last = situation.last_opened
-    if last is None or loop.edge is QUESTION:
+    is_question = loop.edge is QUESTION
+    last = situation.last_asked if is_question else situation.last_opened
+    if last is None:
         return Answer(True, "no cool-down to wait for")
-    wait = cool_down(policy, situation.without_help)
-    if loop.as_of < last + wait:
-        longer = f", {situation.without_help} loops did not help" if wait.days > policy.cool_down_days else ""
-        what = (
-            f"cool-down of {wait / timedelta(days=1):g} days: the last cycle was opened as of {last:%Y-%m-%d}"
-        )
-        return _no(f"{what}{longer}", f"until {last + wait:%Y-%m-%d}")
-    return Answer(True, f"the cool-down ended {last + wait:%Y-%m-%d}")
+    without_help = 0 if is_question else situation.without_help
+    wait = cool_down(policy, without_help)
+    if loop.as_of >= last + wait:
+        return Answer(True, f"the cool-down ended {last + wait:%Y-%m-%d}")
+    longer = f", {without_help} loops did not help" if without_help else ""
+    what = "a person was asked" if is_question else "the last cycle was opened"
+    return _no(
+        f"cool-down of {wait / timedelta(days=1):g} days: {what} as of {last:%Y-%m-%d}{longer}",
+        f"until {last + wait:%Y-%m-%d}",
+    )

@@ -14,7 +14,7 @@ from include.kreislauf.errors import ContractError, HandoverError
 from include.kreislauf.feedback.governor import Answer, Situation, decide
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused, read_form
 from include.kreislauf.feedback.manual import make_way, manual_order
-from include.kreislauf.feedback.past_loops import loops_without_help, opened_by_machine
+from include.kreislauf.feedback.past_loops import QUESTION, loops_without_help, opened_by_machine
 from include.kreislauf.feedback.work import give_up_stale
 from include.kreislauf.handovers import (
     GIVES,
@@ -245,6 +245,7 @@ def _situation(db: Connection, loop: Loop, cycle: Cycle | None) -> Situation:
         active=next((one for one in others if one.state is State.ACTIVE), None),
         waiting=next((one for one in others if one.state is State.WAITING), None),
         last_opened=max((row.loop.as_of for row in opened), default=None),
+        last_asked=max((row.loop.as_of for row in opened if row.loop.edge is QUESTION), default=None),
         hops=messages.count_hops(db, loop.use_case, loop.cycle_id),
         without_help=loops_without_help(db, loop.use_case),
         opened=opened_by_machine(db, loop.use_case, loop.as_of),
