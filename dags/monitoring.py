@@ -16,6 +16,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from dags.common.assets import timetable
+from dags.common.collection_tasks import connection_url
 from dags.common.defaults import DAG_DEFAULTS, manual_form
 from dags.common.handover_tasks import (
     receive_order,
@@ -43,16 +44,19 @@ with DAG(
         """Judge every business metric, of one use case or of all that are due; at most one loop for each."""
         from include.kreislauf.feedback.monitor import check as check_one
         from include.kreislauf.feedback.monitor import check_all, due_orders
+        from include.kreislauf.monitoring.queries import observer
         from include.kreislauf.store.database import get_store
 
         settings, store = get_settings(), get_store()
+        # looks connections up only when a contract's metric comes from another system
+        asked: dict[str, Any] = {"store": store, "settings": settings, "observe": observer(settings, connection_url)}
         if not started_by_clock(context):
             order = receive_order(Role.MONITORING, context)
-            loop = check_one(order, store=store, now=settings.now(), settings=settings)
+            loop = check_one(order, now=settings.now(), **asked)
             chosen = way_out(context, *([loop] if loop else []))
             return chosen if received_messages(context) else [*chosen, REMIND]
         orders = due_orders(store, settings.use_cases, context["dag_run"].run_id, settings.now())
-        loops, faults = check_all(orders, store=store, now=settings.now(), settings=settings)
+        loops, faults = check_all(orders, now=settings.now(), **asked)
         for fault in faults:
             logging.getLogger(__name__).error("not judged: %s", fault)
         return [*way_out(context, *loops), REMIND]

@@ -31,7 +31,13 @@ class KreislaufPlugin(AirflowPlugin):
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The app, made when the API server asks: every task loads this plugin too, and has no use for FastAPI."""
         from plugins.workflow_page.api import make_app
-        from plugins.workflow_page.guards import may_see_website, may_see_workflow
+        from plugins.workflow_page.guards import may_see_website, may_see_workflow, may_start_monitoring
+        from plugins.workflow_page.runs import start_monitoring
 
-        app = make_app(page_guard=may_see_website, data_guard=may_see_workflow)
+        app = make_app(
+            page_guard=may_see_website,
+            data_guard=may_see_workflow,
+            alert_guard=may_start_monitoring,
+            start=start_monitoring,
+        )
         return [{"name": "Kreislauf workflow page", "app": app, "url_prefix": PREFIX}]

@@ -113,9 +113,10 @@ def _deploy(options: argparse.Namespace, order: WorkOrder, contract: Contract, s
 
 def _monitor(_options: argparse.Namespace, order: WorkOrder, _contract: Contract, settings: Settings) -> int:
     from include.kreislauf.feedback.monitor import judge_live
+    from include.kreislauf.monitoring.queries import observer
     from include.kreislauf.store.database import Store
 
-    found = judge_live(order, Store(settings.store))
+    found = judge_live(order, Store(settings.store), observer(settings))
     for one in found:
         print(f"{one.metric.name}: {one.judgement.verdict}: {one.judgement.text}")
     return 0

@@ -10,9 +10,11 @@ from fastapi.responses import JSONResponse
 
 from include.kreislauf.errors import ContractError, KreislaufError, StoreError
 from include.kreislauf.feedback import overview
+from include.kreislauf.feedback.alerts import Start
 from include.kreislauf.feedback.overview_models import Overview, UseCase
 from include.kreislauf.settings import get_settings
 from include.kreislauf.store.database import get_store
+from plugins.workflow_page.alerts import alert_routes
 from plugins.workflow_page.documents import documents
 from plugins.workflow_page.pages import pages
 
@@ -32,13 +34,15 @@ Guard = Callable[..., Any]
 data = APIRouter(prefix="/api")
 
 
-def make_app(*, page_guard: Guard, data_guard: Guard) -> FastAPI:
+def make_app(*, page_guard: Guard, data_guard: Guard, alert_guard: Guard, start: Start) -> FastAPI:
     """The app, to be mounted by Airflow.
 
     Parameters
     ----------
     page_guard: dependency of every route; raises when the caller may not see the page.
     data_guard: dependency of the routes that answer with data or documents, besides.
+    alert_guard: dependency of the route that takes alerts, besides.
+    start: starts a run of the monitoring DAG.
     """
     app = FastAPI(
         title="Kreislauf",
@@ -52,6 +56,7 @@ def make_app(*, page_guard: Guard, data_guard: Guard) -> FastAPI:
     app.include_router(pages)
     app.include_router(data, dependencies=[Depends(data_guard)])
     app.include_router(documents, dependencies=[Depends(data_guard)])
+    app.include_router(alert_routes(start), dependencies=[Depends(alert_guard)])
     app.add_exception_handler(KreislaufError, _problem)
     app.middleware("http")(_with_headers)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
 from fastapi import HTTPException, Request, status
 
@@ -10,6 +10,9 @@ from include.kreislauf.handovers import Role
 
 may_see_website = requires_access_view(AccessView.WEBSITE)
 """A dependency: the caller is logged in and may open Airflow's website."""
+
+may_start_monitoring = requires_access_dag("POST", DagAccessEntity.RUN, Role.MONITORING.value)
+"""A dependency: the caller may start runs of the monitoring DAG."""
 
 
 def may_see_workflow(request: Request, user: GetUserDep) -> None:

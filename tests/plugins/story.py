@@ -140,7 +140,11 @@ def tell(story: Story) -> None:
     again = Edge.DATA_SCIENCE_TO_DATA_SCIENCE
     story.loop(second, again, Reason.PERFORMANCE_SHORT, short, attempt=2, step=Stage.TRAINING)
     story.release(second, 2, 0.0842)
-    messages.close_loop(story.db, helped, after=0.024, low=0.011, high=0.037, helped=True)
+    measured = messages.Measured(
+        before_low=None, before_high=None, value_after=0.024, after_low=0.011, after_high=0.037,
+        gain_low=None, gain_high=None, helped=True,
+    )  # fmt: skip
+    messages.close_loop(story.db, helped, measured)
     uplifts = [None, None, 0.037, 0.034, 0.029, 0.025, 0.018, -0.003]
     story.verdicts(second, 2, uplifts, [98.3, 101.5, 103.2, 103.0, 101.7, 100.9, 99.6, 97.0])
     refused = story.cycle(

@@ -11,8 +11,7 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from include.kreislauf.settings import Settings
-from plugins.workflow_page.api import make_app
-from tests.plugins.page_routes import allow
+from tests.plugins.page_routes import allow, page
 from tests.plugins.story import NAME
 
 BASE = f"/documents/{NAME}/c0002-2015-10-01/1"
@@ -23,7 +22,7 @@ AsEnvironment = Callable[[Settings], dict[str, str]]
 def client(told: Settings, as_environment: AsEnvironment, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     for name, value in as_environment(told).items():
         monkeypatch.setenv(name, value)
-    return TestClient(make_app(page_guard=allow, data_guard=allow))
+    return TestClient(page())
 
 
 def folder(settings: Settings, kind: str) -> Path:
@@ -103,7 +102,7 @@ def test_both_guards_stand_before_documents(told: Settings, as_environment: AsEn
         raise HTTPException(403)
 
     for guards in ({"page_guard": refuse, "data_guard": allow}, {"page_guard": allow, "data_guard": refuse}):
-        stranger = TestClient(make_app(**guards))
+        stranger = TestClient(page(**guards))
         for path in (
             f"{BASE}/model_card",
             f"{BASE}/nothing",

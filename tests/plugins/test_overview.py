@@ -205,7 +205,11 @@ def test_numbers_that_are_none_are_left_out(installation: Make) -> None:
 
         cycle = story.cycle("2014-01-01", f"loop/{MAIN}", "fell")
         loop_id = story.loop(cycle, MAIN, Reason.BUSINESS_METRIC_FELL, "fell", before=1.0)
-        messages.close_loop(story.db, loop_id, after=2.0, low=float("-inf"), high=float("inf"), helped=True)
+        measured = messages.Measured(
+            before_low=None, before_high=None, value_after=2.0, after_low=float("-inf"), after_high=float("inf"),
+            gain_low=None, gain_high=None, helped=True,
+        )  # fmt: skip
+        messages.close_loop(story.db, loop_id, measured)
 
     change = view(installation(tell)).cycles[0].change
     assert change is not None

@@ -11,8 +11,7 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from include.kreislauf.settings import ROOT, Settings
-from plugins.workflow_page.api import make_app
-from tests.plugins.page_routes import allow, routes
+from tests.plugins.page_routes import allow, page, routes
 from tests.plugins.story import NAME
 
 STATIC = ROOT / "plugins" / "workflow_page" / "static"
@@ -29,7 +28,7 @@ def client(
     """The app without Airflow around it, on the installation of the story."""
     for name, value in as_environment(told).items():
         monkeypatch.setenv(name, value)
-    return TestClient(make_app(page_guard=allow, data_guard=allow))
+    return TestClient(page())
 
 
 def test_the_api_answers(client: TestClient) -> None:
@@ -63,12 +62,12 @@ def test_errors_say_what_is_wrong_and_what_to_do(client: TestClient, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("page", "data", "expected"), [(refuse, allow, [403] * 5), (allow, refuse, [200, 200, 403, 403, 403])]
+    ("see", "data", "expected"), [(refuse, allow, [403] * 5), (allow, refuse, [200, 200, 403, 403, 403])]
 )
 def test_the_guards_stand_before_every_route(
-    told: Settings, page: Any, data: Any, expected: list[int]
+    told: Settings, see: Any, data: Any, expected: list[int]
 ) -> None:
-    app = make_app(page_guard=page, data_guard=data)
+    app = page(page_guard=see, data_guard=data)
     answers = [TestClient(app).get(path).status_code for path in routes(app)]
     assert answers == expected
     for path in ("/docs", "/redoc", "/openapi.json"):

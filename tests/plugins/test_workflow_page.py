@@ -17,8 +17,7 @@ from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.schema import HEAD
-from plugins.workflow_page.api import make_app
-from tests.plugins.page_routes import allow, routes
+from tests.plugins.page_routes import page, routes
 
 TITLE = "Future-proof software technologies"
 PREFIX = "/kreislauf"
@@ -54,7 +53,7 @@ def ask(stack: EmbeddedStack, path: str, **headers: str) -> httpx.Response:
 
 
 ROUTES = [
-    *routes(make_app(page_guard=allow, data_guard=allow)),
+    *routes(page()),
     "/static/style.css",
     "/documents/technology_radar/c0002-2015-10-01/1/data_sheet",
     "/documents/technology_radar/c0002-2015-10-01/9/nothing",
@@ -72,6 +71,21 @@ def test_every_route_needs_a_login_and_a_right(stack: EmbeddedStack, path: str) 
     expected = 404 if "nothing" in path else 200
     assert ask(stack, path, Authorization=f"Bearer {token(stack, 'reader')}").status_code == expected
     assert ask(stack, path, Cookie=f"_token={token(stack, 'admin')}").status_code == expected
+
+
+@pytest.mark.ring
+def test_alerts_are_taken_from_who_may_start_monitoring(stack: EmbeddedStack) -> None:
+    labels = {"kreislauf_use_case": "technology_radar", "kreislauf_loop": "monitoring→requirements"}
+    alert = {"status": "firing", "labels": labels, "startsAt": "2026-05-01T12:00:00Z", "fingerprint": "aa"}
+
+    def send(**headers: str) -> httpx.Response:
+        url = f"{stack.airflow_url}{PREFIX}/api/alerts"
+        return httpx.post(url, json={"version": "4", "alerts": [alert]}, headers=headers, timeout=60)
+
+    assert send().status_code == 401
+    assert send(Authorization=f"Bearer {token(stack, 'reader')}").status_code == 403
+    answer = send(Authorization=f"Bearer {token(stack, 'admin')}")
+    assert (answer.status_code, "monitoring" in answer.text) == (503, True)  # here is no such DAG
 
 
 @pytest.mark.ring

@@ -15,6 +15,7 @@ from include.kreislauf.errors import KreislaufError
 from include.kreislauf.feedback.monitor import due_orders, judge_live
 from include.kreislauf.feedback.tipping import Tipped, Watch
 from include.kreislauf.handovers import Role
+from include.kreislauf.monitoring.queries import observer
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.database import Store
 
@@ -23,6 +24,8 @@ SLOT_SECONDS = 600
 LONGEST_PAUSE = 60.0
 MOST_BUSY = 0.25
 """Share of the time that looking may take: where a look is slow, it becomes rarer."""
+QUERY_SECONDS = 5.0
+"""Other systems have so long: the look at one use case must not keep the others waiting for long."""
 CONFLICT = 409
 """Status with which Airflow answers when there is a run of this id."""
 
@@ -37,12 +40,12 @@ class Airflow(Protocol):
 
 
 def make_watch(settings: Settings) -> Watch:
-    """A watch over the store that the settings name."""
-    store = Store(settings.store)
+    """A watch over the store that the settings name; other systems are asked by the environment's connections."""
+    store, observe = Store(settings.store), observer(settings, seconds=QUERY_SECONDS)
     return Watch(
         store,
         lambda now: due_orders(store, settings.use_cases, "watch", now),
-        lambda order: judge_live(order, store),
+        lambda order: judge_live(order, store, observe),
     )
 
 

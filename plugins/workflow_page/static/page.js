@@ -2,7 +2,7 @@
 
 import { drawChart } from "./chart.js";
 import { badge, byId, el, number, words } from "./dom.js";
-import { currentCycle, cycleTable, firedLoops, liveRelease, metricNumbers } from "./parts.js";
+import { currentCycle, cycleTable, firedLoops, liveRelease, loopKinds, metricNumbers } from "./parts.js";
 import { drawRing } from "./ring.js";
 
 const EVERY_MS = 5000;
@@ -48,7 +48,7 @@ async function refresh() {
     }
     offer(name);
     view = await get(`api/use-cases/${encodeURIComponent(name)}`);
-    tell(problems);
+    tell([...problems, ...view.stranded.map((text) => ["Nobody receives this: is the DAG paused?", text])]);
     byId("updated").textContent = `Updated ${new Date().toISOString().slice(11, 19)} UTC`;
     draw();
   } catch (error) {
@@ -89,7 +89,7 @@ function draw(force = false) {
   byId("loops-title").textContent = `Loops of the newest ${view.fired_cycles} cycles`;
   byId("cycle").replaceChildren(currentCycle(view));
   byId("live").replaceChildren(liveRelease(view));
-  byId("loops").replaceChildren(firedLoops(view));
+  byId("loops").replaceChildren(firedLoops(view), loopKinds(view));
   byId("cycles").replaceChildren(cycleTable(view));
   drawRing(byId("ring"), view);
   byId("metrics").replaceChildren(...view.metrics.map(metricCard));

@@ -62,6 +62,30 @@ export function firedLoops(view) {
   return el("ul", { class: "loops" }, ...view.fired.map(item));
 }
 
+/** Which loops pay: per kind of loop how many, how many helped, by how much, and what they cost. */
+export function loopKinds(view) {
+  if (!view.loop_kinds.length) return "";
+  const rows = view.loop_kinds.map((kind) => [
+    el("span", {}, `${words(kind.edge.replace("→", " → "))}`, el("span", { class: "muted small block" }, words(kind.reason))),
+    `${kind.raised}${kind.refused ? `, ${kind.refused} refused` : ""}`,
+    kind.closed ? `${kind.helped} of ${kind.closed}${kind.surely_helped ? `, ${kind.surely_helped} for sure` : ""}` : "not known yet",
+    meanGain(kind),
+    duration(kind.machine_seconds),
+  ]);
+  return table(["Loop", "Raised", "Helped", "Mean gain", "Machine time"], rows, "Which loops pay");
+}
+
+function meanGain(kind) {
+  if (kind.gain === null) return "–";
+  const sure = kind.gain_low === null || kind.gain_high === null ? "" : ` (${number(kind.gain_low)} to ${number(kind.gain_high)})`;
+  return el("span", {}, number(kind.gain) + sure, el("span", { class: "muted small block" }, `${words(kind.metric)}, ${kind.unit}`));
+}
+
+function duration(seconds) {
+  if (seconds >= 5400) return `${number(seconds / 3600)} h`;
+  return seconds >= 90 ? `${number(seconds / 60)} min` : `${Math.round(seconds)} s`;
+}
+
 export function metricNumbers(metric) {
   const rows = metric.points.toReversed().slice(0, 30).map((point) => [
     time(point.as_of),
@@ -111,7 +135,9 @@ function change(cycle) {
 function helped(cycle) {
   if (!cycle.change) return "–";
   if (cycle.change.helped === null) return isOpen(cycle) ? "not known yet" : "–";
-  return cycle.change.helped ? el("span", { class: "is-healthy" }, "✓ yes") : el("span", { class: "is-breach" }, "✕ no");
+  const { helped: better, gain_low: low, gain_high: high } = cycle.change;
+  const sure = (low !== null && low > 0) || (high !== null && high < 0) ? ", for sure" : "";
+  return better ? el("span", { class: "is-healthy" }, `✓ yes${sure}`) : el("span", { class: "is-breach" }, `✕ no${sure}`);
 }
 
 /** A table that turns into cards on a narrow screen; explicit roles keep its meaning there. */
