@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.feedback.past_loops import why_ask
 from include.kreislauf.handovers import WorkOrder
-from include.kreislauf.monitoring.challenger import Challenge, challenge, error_change
+from include.kreislauf.monitoring.challenger import LARGEST, Challenge, challenge, error_change
 from include.kreislauf.monitoring.diagnosis import Before, Situation
-from include.kreislauf.monitoring.signals import DAY, NEWEST_OUTCOMES, Watched, signals_of
+from include.kreislauf.monitoring.signals import DAY, Watched, signals_of
 from include.kreislauf.monitoring.verdicts import Judgement
 from include.kreislauf.requirements.contract import BusinessMetric, Contract
 from include.kreislauf.requirements.monitoring import Outcomes
@@ -73,7 +73,7 @@ def situation_of(
     if judged.verdict != "breach":
         return found
     watched = seen.watched
-    rows = kept.newest_outcomes(db, order.use_case, seen.release.version, order.as_of, NEWEST_OUTCOMES)
+    rows = kept.newest_outcomes(db, order.use_case, seen.release.version, order.as_of, LARGEST)
     shown = (seen.release.manifest.get("metrics") or {}).get(contract.performance.metric)
     return replace(
         found,

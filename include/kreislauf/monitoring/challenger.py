@@ -27,7 +27,7 @@ from include.kreislauf.statistics.verdicts import two_sided
 from include.kreislauf.training.parallel import deadline, one_thread
 from include.kreislauf.training.trials import WINSOR
 
-SMALLEST, LARGEST = 200, 3_200
+SMALLEST, LARGEST = 100, 1_600
 """Rows of the smallest and of the largest window a challenger is fitted and compared in."""
 LEARNT = 2 / 3
 """Share of a window's rows, the older ones, that the challenger is fitted on."""
@@ -92,33 +92,33 @@ def challenge(
     Source: Tashman, Out-of-sample tests of forecasting accuracy, International Journal of Forecasting 16 (2000), for
     the split by time.
     """
-    table, outcomes = _table(features, rows)
-    sizes = windows(len(table), SMALLEST, LARGEST)
-    if not sizes:
-        return Challenge(None, False, f"not known: {len(table)} outcomes with features, {SMALLEST} needed")
     judge = _judge(task, metric)
-    level = two_sided(1 - ERROR / len(sizes))
     try:
+        table, outcomes = _table(features, rows)
+        if len(table) < SMALLEST:
+            return Challenge(
+                None, False, f"not known: {len(table)} outcomes with features, {SMALLEST} needed"
+            )
         with one_thread(), deadline(seconds):
-            found = [
-                _compared(champion, table.iloc[-size:], outcomes[-size:], judge, level) for size in sizes
-            ]
+            found = _gains(champion, table, outcomes, judge)
     except Exception as error:  # noqa: BLE001 - whatever a pipeline does with rows it never saw, the pass goes on
         return Challenge(None, False, f"not known: {type(error).__name__}: {error}")
-    gain, size = max(zip(found, sizes, strict=True), key=lambda one: one[0].low)
-    better = gain.low > MARGIN
+    if not found:
+        return Challenge(None, False, "not known: all that happened is of one class")
+    size, gain = max(found.items(), key=lambda one: one[1].low)
     learnt = int(size * LEARNT)
     text = (
         f"a challenger fitted on {learnt} rows undercuts the champion's {judge.name} on the {size - learnt} after them "
         f"by {gain.mean:.1%} ({gain.low:.1%} to {gain.high:.1%}); {MARGIN:.0%} needed"
     )
-    return Challenge(gain, better, text)
+    return Challenge(gain, gain.low > MARGIN, text)
 
 
 def error_change(shown: float | None, rows: Sequence[Any], task: Task, metric: str) -> ErrorChange | None:
     """The champion's error on its newest outcomes against the one shown at promotion; ``None``: not known.
 
-    The smallest window that is sure decides: a larger one may still be full of what was before a change.
+    The smallest window that is sure decides: a larger one may still be full of what was before a change. So it has not
+    risen only where no smaller window looks as if it had.
 
     Parameters
     ----------
@@ -134,13 +134,15 @@ def error_change(shown: float | None, rows: Sequence[Any], task: Task, metric: s
     )
     losses = judge.losses(outcomes, values)
     level, limit = two_sided(1 - ERROR / len(sizes)), shown * (1 + RISEN)
+    suspected = False
     for size in sizes:
         found = block_bootstrap_mean(_blocks(losses[-size:]), level)
         low, mean, high = (judge.total(one) for one in (found.low, found.mean, found.high))
-        now = Interval(low, mean, high, level)
-        risen = True if now.low > limit else False if now.high < limit else None
+        suspected = suspected or mean > limit
+        risen = True if low > limit else False if high < limit and not suspected else None
         if risen is not None:
             break
+    now = Interval(low, mean, high, level)
     said = {True: "has risen", False: "has not risen", None: "may have risen"}[risen]
     text = f"the model's {metric} over the newest {size} outcomes is {now.mean:.4g} ({now.low:.4g} to {now.high:.4g}), "
     return ErrorChange(shown, now, risen, f"{text}{shown:.4g} was shown at promotion: it {said}")
@@ -166,6 +168,20 @@ def _table(features: Mapping[str, Sequence[str]], rows: Sequence[Any]) -> tuple[
     table = pd.DataFrame([[one[name] for name in names] for one, _ in whole], columns=names)
     table[numeric] = table[numeric].astype(float)
     return table, np.array([outcome for _, outcome in whole], dtype=np.float64)
+
+
+def _gains(champion: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Metric) -> dict[int, Interval]:
+    """By window, the share of the champion's error that a challenger undercuts; the first that is sure is the last."""
+    sizes = windows(len(table), SMALLEST, LARGEST)
+    level, found = two_sided(1 - ERROR / len(sizes)), {}
+    for size in sizes:
+        happened = outcomes[-size:]
+        if judge.task == "classification" and len(np.unique(happened[: int(size * LEARNT)])) < 2:
+            continue
+        found[size] = _compared(champion, table.iloc[-size:], happened, judge, level)
+        if found[size].low > MARGIN:
+            break
+    return found
 
 
 def _compared(

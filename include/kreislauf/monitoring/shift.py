@@ -1,8 +1,8 @@
 """Whether what is asked, and what is answered, is spread as it was: features, predictions, and what the model knows.
 
 A change shows first in the newest requests, and is watered down by older ones. So windows of different lengths are
-looked at, each twice the one before, and share the chance of error. Requests about one entity are not independent: they
-count as fewer (:func:`~include.kreislauf.statistics.stability.effective_size`).
+looked at, each twice the one before, and share the chance of error. The same request, sent again and again within an
+hour, is no new evidence: such requests count as fewer (:func:`~include.kreislauf.statistics.stability.effective_size`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def novelty(rows: Sequence[Any], limit: float) -> Signal:
 
     Parameters
     ----------
-    rows: requests, newest first, with attributes entity, known.
+    rows: requests, newest first, with attributes entity, known, features (JSON, or ``None``), as_of.
     """
     sizes = windows(len(rows), SMALLEST, LARGEST)
     if not sizes:
@@ -63,7 +63,7 @@ def novelty(rows: Sequence[Any], limit: float) -> Signal:
     for size in sizes:
         newest = rows[:size]
         share = sum(not row.known for row in newest) / size
-        worth = effective_size(row.entity for row in newest)
+        worth = effective_size(map(_same, newest))
         found.append((share_of(share, worth, 1 - ERROR / len(sizes)), size))
     surest, size = max(found, key=lambda one: one[0].low)
     warning = surest.low > limit
@@ -81,15 +81,14 @@ def feature_shift(profiles: Mapping[str, Profile], rows: Sequence[Any], limit: f
 
     Parameters
     ----------
-    rows: requests, newest first, with attributes entity, features (JSON, or ``None``).
+    rows: requests, newest first, with attributes entity, features (JSON, or ``None``), as_of.
     """
-    sent = [(row.entity, json.loads(row.features)) for row in rows if row.features]
+    sent = [row for row in rows if row.features]
     if len(sent) < SMALLEST or not profiles:
         return unknown(FEATURES, f"{len(sent)} requests with features, {SMALLEST} needed", limit)
-    columns = {name: [features.get(name) for _, features in sent] for name in profiles}
-    return _judged(
-        FEATURES, profiles, columns, [entity for entity, _ in sent], limit, "requests with features"
-    )
+    read = [json.loads(row.features) for row in sent]
+    columns = {name: [features.get(name) for features in read] for name in profiles}
+    return _judged(FEATURES, profiles, columns, [_same(row) for row in sent], limit, "requests with features")
 
 
 def prediction_shift(first: Sequence[Any], rows: Sequence[Any], limit: float) -> Signal:
@@ -97,23 +96,29 @@ def prediction_shift(first: Sequence[Any], rows: Sequence[Any], limit: float) ->
 
     Parameters
     ----------
-    first: the first predictions, with attributes entity, value.
+    first: the first requests, with attributes entity, value, features, as_of.
     rows: the newest ones, newest first; as many as they are later than the first.
     """
     later = [row for row in rows if row.value is not None]
+    first = [row for row in first if row.value is not None]
     if len(first) < SMALLEST or len(later) < SMALLEST:
         return unknown(
             PREDICTIONS, f"{len(later)} predictions after the first {len(first)}, {SMALLEST} needed", limit
         )
     before = Profile.of_numbers(row.value for row in first)
-    worth = effective_size(row.entity for row in first) / len(first)
+    worth = effective_size(map(_same, first)) / len(first)
     profiles = {"predictions": before.scaled(worth)}
     columns = {"predictions": [row.value for row in later]}
-    return _judged(PREDICTIONS, profiles, columns, [row.entity for row in later], limit, "predictions")
+    return _judged(PREDICTIONS, profiles, columns, [_same(row) for row in later], limit, "predictions")
+
+
+def _same(row: Any) -> tuple[Any, ...]:
+    """Equal for requests that are the same, sent within one hour."""
+    return row.entity, row.features, row.as_of.replace(minute=0, second=0, microsecond=0)
 
 
 def _judged(
-    signal: str, profiles: Mapping[str, Profile], columns: Mapping[str, Sequence[Any]], names: Sequence[str | None],
+    signal: str, profiles: Mapping[str, Profile], columns: Mapping[str, Sequence[Any]], names: Sequence[Any],
     limit: float, what: str,
 ) -> Signal:  # fmt: skip
     sizes = windows(len(names), SMALLEST, LARGEST)

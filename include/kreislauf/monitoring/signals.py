@@ -37,8 +37,6 @@ __all__ = ["UNITS", "Signal", "Watched", "signals_of"]
 
 FIRST = 400
 """So many of a release's first predictions say how its predictions are spread."""
-NEWEST_OUTCOMES = 10_000
-"""Outcomes of the whole store among which those of a release are looked for."""
 DAY = 86_400.0
 UNITS = {
     "novelty": "share of requests", "feature_shift": "population stability index",
@@ -94,7 +92,7 @@ def _prediction_shift(
     db: Connection, watched: Watched, newest: Sequence[Any], as_of: datetime, limits: Monitoring
 ) -> Signal:
     row = watched.row
-    first = kept.first_values(db, row.use_case, row.version, watched.since, as_of, FIRST)
+    first = kept.first_requests(db, row.use_case, row.version, watched.since, as_of, FIRST)
     seen = {one.id for one in first}
     return prediction_shift(first, [one for one in newest if one.id not in seen], limits.max_shift)
 
@@ -144,10 +142,10 @@ def _freshness(row: ReleaseRow, as_of: datetime, limits: Monitoring) -> Signal:
 def _starved(db: Connection, watched: Watched, contract: Contract, as_of: datetime) -> Signal:
     """Days since anything came back of what the release predicted: an outcome, or a report."""
     row, limit = watched.row, contract.monitoring.starved_days
-    outcomes = kept.newest_outcomes(db, row.use_case, row.version, as_of, NEWEST_OUTCOMES)
     names = [one.name for one in contract.business_metrics]
+    outcome = kept.newest_feedback(db, row.use_case, row.version, as_of)
     report = kept.newest_report(db, row.use_case, names, row.version, as_of)
-    came = [one.observed_at for one in outcomes] + ([report] if report else [])
+    came = [one for one in (outcome, report) if one]
     days = (as_of - max(came, default=watched.since)).total_seconds() / DAY
     what = "the last outcome or report" if came else "the release went live, and nothing has come back"
     allowed = f"; {limit:g} allowed" if limit is not None else ""

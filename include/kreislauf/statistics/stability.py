@@ -117,14 +117,13 @@ def shift(before: Profile, values: Sequence[Any], limit: float, size: float) -> 
     return Shift(index, float(ncx2.sf(index / unit, bins - 1, limit / unit)))
 
 
-def effective_size(names: Iterable[Hashable | None]) -> float:
-    """How many independent ones a sample is worth whose members of one name are all the same; ``None``: a name of its own.
+def effective_size(names: Iterable[Hashable]) -> float:
+    """How many independent ones a sample is worth whose members of one name are all the same.
 
     Source: Kish, Survey Sampling, 1965, section 11.7: the square of the sum of weights over the sum of their squares.
     """
-    counts = Counter(names)
-    alone = counts.pop(None, 0)
-    total, squares = alone + sum(counts.values()), alone + sum(one * one for one in counts.values())
+    counts = Counter(names).values()
+    total, squares = sum(counts), sum(one * one for one in counts)
     return total * total / squares if squares else 0.0
 
 

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Join, Row, Subquery, func, select
 
 from include.kreislauf.store.database import insert_once
 from include.kreislauf.store.rollouts import Arm
 from include.kreislauf.store.schema import outcomes, predictions, reports, signals
 
+DAY = timedelta(days=1)
+SLICES = 16
+"""Parts of a day in which requests are looked at where a day has too many."""
+OUTCOMES = 10_000
+"""Outcomes of the whole store among which those of a release are looked for."""
 ANSWERED = (Arm.CHAMPION, Arm.BASELINE)
 """The parts of the traffic that the live release answers as such."""
 
@@ -59,50 +64,74 @@ def newest_signals(db: Connection, use_case: str, release: int) -> list[Signal]:
 def newest_requests(
     db: Connection, use_case: str, release: int, since: datetime, until: datetime, limit: int
 ) -> list[Row[Any]]:
-    """The newest requests that a release answered, newest first: columns id, entity, known, value, features."""
-    as_of = predictions.c.as_of
-    query = (
-        select(*predictions.c["id", "entity", "known", "value", "features"])
-        .where(*_of_release(use_case, release), as_of >= since, as_of <= until)
-        .order_by(as_of.desc(), predictions.c.id.desc())
-        .limit(limit)
-    )
-    return list(db.execute(query))
+    """The newest requests that a release answered, newest first: columns id, entity, known, value, features, as_of.
+
+    Where so many come within less than a day, they are taken in :data:`SLICES` parts of the last day, each without a
+    gap: what comes within seconds is no sample of a day.
+    """
+    found = _requests(db, use_case, release, since, until, limit)
+    if len(found) < limit or until - found[-1].as_of >= DAY:
+        return found
+    ends = [until - number * DAY / SLICES for number in range(SLICES)]
+    starts = [max(since, end - DAY / SLICES) for end in ends]
+    return [
+        row
+        for start, end in zip(starts, ends, strict=True)
+        if start < end
+        for row in _requests(db, use_case, release, start, end, limit // SLICES, open_start=True)
+    ]
 
 
-def first_values(
+def first_requests(
     db: Connection, use_case: str, release: int, since: datetime, until: datetime, limit: int
 ) -> list[Row[Any]]:
-    """The first predictions of a release since it went live: columns id, entity, value."""
-    as_of = predictions.c.as_of
-    query = (
-        select(*predictions.c["id", "entity", "value"])
-        .where(
-            *_of_release(use_case, release), as_of >= since, as_of <= until, predictions.c.value.is_not(None)
-        )
-        .order_by(as_of, predictions.c.id)
-        .limit(limit)
-    )
-    return list(db.execute(query))
+    """The first requests that a release answered since it went live; columns as of :func:`newest_requests`."""
+    return _requests(db, use_case, release, since, until, limit, first=True)
+
+
+def _requests(
+    db: Connection, use_case: str, release: int, since: datetime, until: datetime, limit: int, *,
+    first: bool = False, open_start: bool = False,
+) -> list[Row[Any]]:  # fmt: skip
+    as_of, id_ = predictions.c.as_of, predictions.c.id
+    begins = as_of > since if open_start else as_of >= since
+    where = (*_of_release(use_case, release), begins, as_of <= until)
+    order = (as_of, id_) if first else (as_of.desc(), id_.desc())
+    columns = predictions.c["id", "entity", "known", "value", "features", "as_of"]
+    return list(db.execute(select(*columns).where(*where).order_by(*order).limit(limit)))
 
 
 def newest_outcomes(
     db: Connection, use_case: str, release: int, until: datetime, limit: int
 ) -> list[Row[Any]]:
-    """Predictions of a release among the newest outcomes of the whole store, in the order they were made in.
+    """The newest predictions of a release with an outcome, in the order they were made in.
 
-    Columns: entity, value, features, as_of, outcome, observed_at.
+    They are looked for among the newest :data:`OUTCOMES` of the store. Columns: entity, value, features, as_of, outcome.
     """
+    newest = _newest(until)
+    columns = (*predictions.c["entity", "value", "features", "as_of"], newest.c.value.label("outcome"))
+    where = (*_of_release(use_case, release), predictions.c.value.is_not(None))
+    query = select(*columns).select_from(_joined(newest)).where(*where)
+    ordered = query.order_by(predictions.c.as_of.desc(), predictions.c.id.desc()).limit(limit)
+    return list(db.execute(ordered))[::-1]
+
+
+def newest_feedback(db: Connection, use_case: str, release: int, until: datetime) -> datetime | None:
+    """When the last outcome of a release was observed, of those among the newest :data:`OUTCOMES` of the store."""
+    newest = _newest(until)
+    query = select(func.max(newest.c.observed_at)).select_from(_joined(newest))
+    found: datetime | None = db.scalar(query.where(*_of_release(use_case, release)))
+    return found
+
+
+def _newest(until: datetime) -> Subquery:
+    # the order of their writing, which an index has: that of their predictions would mean reading them all
     known = (outcomes.c.logged_at.is_not(None), outcomes.c.observed_at <= until)
-    newest = select(outcomes).where(*known).order_by(outcomes.c.logged_at.desc()).limit(limit).subquery()
-    columns = predictions.c["entity", "value", "features", "as_of"]
-    query = (
-        select(*columns, newest.c.value.label("outcome"), newest.c.observed_at)
-        .select_from(newest.join(predictions, predictions.c.id == newest.c.prediction_id))
-        .where(*_of_release(use_case, release), predictions.c.value.is_not(None))
-        .order_by(predictions.c.as_of, predictions.c.id)
-    )
-    return list(db.execute(query))
+    return select(outcomes).where(*known).order_by(outcomes.c.logged_at.desc()).limit(OUTCOMES).subquery()
+
+
+def _joined(newest: Subquery) -> Join:
+    return newest.join(predictions, predictions.c.id == newest.c.prediction_id)
 
 
 def newest_report(
