@@ -79,6 +79,7 @@ def situation_of(
         found,
         promoted_recently=_promoted_recently(order, contract, watched, metric, judged),
         before=_better_before(db, order, metric, judged),
+        control=judged.control,
         fall=_fall(metric, judged),
         measures_model=isinstance(metric, Outcomes) and metric.measure != "outcome",
         challenge=_challenge(watched.files, rows, contract),

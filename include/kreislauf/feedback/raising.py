@@ -99,8 +99,10 @@ def _written(
 
 
 def _evidence(metric: BusinessMetric, judged: Judgement) -> tuple[Evidence, ...]:
-    return (
-        Evidence(name=metric.name, value=judged.value, unit=metric.unit, note=judged.text),
-        Evidence(name="threshold", value=metric.threshold, unit=metric.unit),
-        Evidence(name="matured_periods", value=float(len(judged.by_period)), unit="periods"),
-    )
+    level = Evidence(name=metric.name, value=judged.value, unit=metric.unit, note=judged.text)
+    threshold = Evidence(name="threshold", value=metric.threshold, unit=metric.unit)
+    if judged.observations is None:
+        periods = Evidence(name="matured_periods", value=float(len(judged.by_period)), unit="periods")
+        return level, threshold, periods
+    fall = Evidence(name="evidence_of_fall", value=judged.evidence, unit="times as likely as without")
+    return level, threshold, fall, Evidence(name="observations", value=float(judged.observations))
