@@ -46,7 +46,7 @@ def _watch(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    user, password = _login(options.passwords)
+    user, password = airflow_login(options.passwords)
     watcher = Watcher(make_watch(settings), settings.now, options.seconds)
     # its own patience would hold up the look at the others
     with AirflowApi(options.airflow, user, password, patience=2.0) as airflow:
@@ -57,7 +57,13 @@ def _watch(options: argparse.Namespace) -> int:
             time.sleep(pause)
 
 
-def _login(passwords: Path | None) -> tuple[str, str]:
+def airflow_login(passwords: Path | None) -> tuple[str, str]:
+    """User and password of Airflow: from the environment, or from the file of its SimpleAuthManager.
+
+    Raises
+    ------
+    KreislaufError: there is no password.
+    """
     user = os.environ.get(USER, "admin")
     if passwords is None:
         if password := os.environ.get(PASSWORD):

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from include.kreislauf.errors import ContractError, StoreError
 from include.kreislauf.feedback.documents import Attempts, documents_of, handed_over
+from include.kreislauf.feedback.loop_summary import loop_summary
 from include.kreislauf.feedback.overview_models import (
     Change,
     CycleLine,
@@ -28,6 +29,7 @@ from include.kreislauf.feedback.overview_models import (
     UseCase,
 )
 from include.kreislauf.feedback.standing import current_cycle, standing
+from include.kreislauf.feedback.stranded import unreceived
 from include.kreislauf.handovers import Edge
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_all, load_contract
@@ -102,7 +104,9 @@ def _assemble(
         sign_off=_sign_off(db, known) if known else None,
         current=lines[current.cycle_id] if current else None,
         standing=standing(db, current, raised), fired=_fired(raised, shown[:FIRED_CYCLES], current),
-        fired_cycles=FIRED_CYCLES, live=_live(settings, release, changes, attempts), promotions=tuple(_promotion(row) for row in changes),
+        fired_cycles=FIRED_CYCLES,
+        loop_kinds=loop_summary(db, name), stranded=tuple(one.text for one in unreceived(db, name)),
+        live=_live(settings, release, changes, attempts), promotions=tuple(_promotion(row) for row in changes),
         metrics=_metrics(db, name, known), cycles=tuple(lines[cycle.cycle_id] for cycle in shown),
     )  # fmt: skip
 
@@ -167,6 +171,7 @@ def _change(loop: Row[Any] | None) -> Change | None:
     return Change(
         metric=loop.body.get("metric", ""), unit=unit, before=_finite(loop.value_before), helped=loop.helped,
         after=_finite(loop.value_after), low=_finite(loop.after_low), high=_finite(loop.after_high),
+        gain_low=_finite(loop.gain_low), gain_high=_finite(loop.gain_high),
     )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class Change(Frozen):
     after: float | None
     low: float | None
     high: float | None
+    gain_low: float | None
+    gain_high: float | None
     helped: bool | None
 
 
@@ -71,6 +73,25 @@ class Fired(Frozen):
     reason: str
     text: str
     in_current: bool
+
+
+class LoopKind(Frozen):
+    """What the loops of one way, for one reason, have come to; gains are positive where the metric became better."""
+
+    edge: str
+    reason: str
+    metric: str
+    unit: str
+    raised: int
+    refused: int
+    closed: int
+    helped: int
+    surely_helped: int
+    surely_harmed: int
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    machine_seconds: float
 
 
 class LiveRelease(Frozen):
@@ -130,6 +151,9 @@ class Overview(Frozen):
     standing: Standing
     fired: tuple[Fired, ...]
     fired_cycles: int
+    loop_kinds: tuple[LoopKind, ...]
+    stranded: tuple[str, ...]
+    """What was handed over or sent back and nobody receives, though it was emitted again and again."""
     live: LiveRelease | None
     promotions: tuple[Promotion, ...]
     metrics: tuple[MetricHistory, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -73,6 +73,11 @@ def stranded(db: Connection, use_case: str, before: datetime) -> list[Stranded]:
             found.append(newest)
     known = receipts.reminders_of(db, [message.id for message, _ in found])
     return [Stranded(message, since, known.get(message.id)) for message, since in found]
+
+
+def unreceived(db: Connection, use_case: str) -> list[Stranded]:
+    """What was emitted again as often as makes sense, and nobody has received even so."""
+    return [one for one in stranded(db, use_case, datetime.max.replace(tzinfo=UTC)) if one.needs_person]
 
 
 def remind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -153,9 +154,9 @@ def find_loop(db: Connection, loop_id: str) -> LoopRow | None:
 
 def loops_of(
     db: Connection, use_case: str, *, states: tuple[str, ...] = (), edges: tuple[Edge, ...] = (),
-    cycle_id: str | None = None,
+    cycle_id: str | None = None, limit: int | None = None,
 ) -> list[LoopRow]:  # fmt: skip
-    """Loops of a use case, oldest first, filtered where asked."""
+    """Loops of a use case, oldest first, filtered where asked; with a limit, the newest of them."""
     query = select(loops).where(loops.c.use_case == use_case)
     if states:
         query = query.where(loops.c.state.in_(states))
@@ -163,7 +164,21 @@ def loops_of(
         query = query.where(loops.c.edge.in_(edges))
     if cycle_id:
         query = query.where(loops.c.cycle_id == cycle_id)
-    return [_loop(row) for row in db.execute(query.order_by(loops.c.created_at))]
+    newest = query.order_by(loops.c.created_at.desc(), loops.c.id.desc()).limit(limit)
+    return [_loop(row) for row in db.execute(newest)][::-1]
+
+
+def last_by_run(db: Connection, use_case: str, cycle_ids: Collection[str]) -> dict[tuple[str, str], datetime]:
+    """When each run of some cycles recorded its last message, by cycle and run."""
+    found: dict[tuple[str, str], datetime] = {}
+    for table in (handovers, loops):
+        run_id = table.c.run_id if table is handovers else loops.c.body["run_id"].as_string()
+        query = select(table.c.cycle_id, run_id.label("run_id"), func.max(table.c.created_at).label("last"))
+        where = (table.c.use_case == use_case, table.c.cycle_id.in_(cycle_ids))
+        for row in db.execute(query.where(*where).group_by(table.c.cycle_id, run_id)):
+            key = (row.cycle_id, row.run_id)
+            found[key] = max(row.last, found.get(key, row.last))
+    return found
 
 
 def count_hops(db: Connection, use_case: str, cycle_id: str) -> int:

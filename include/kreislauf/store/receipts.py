@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
-from include.kreislauf.handovers import Handover, Loop, Role
+from include.kreislauf.handovers import KEY_SEPARATOR, Handover, Loop, Role
 from include.kreislauf.store.database import insert_once, put
 from include.kreislauf.store.schema import receipts, reminders
 
@@ -39,15 +39,10 @@ def record_receipt(db: Connection, message: Handover | Loop, role: Role, run_id:
     insert_once(db, receipts, values)
 
 
-def receipts_of(db: Connection, key: str) -> list[Receipt]:
-    """Receipts of a cycle's messages, oldest first.
-
-    Parameters
-    ----------
-    key: the cycle's partition key, with which the ids of its messages begin.
-    """
-    where = receipts.c.message_id.startswith(f"{key}|", autoescape=True)
-    rows = db.execute(select(receipts).where(where).order_by(receipts.c.received_at))
+def newest_receipts(db: Connection, use_case: str, limit: int = 5000) -> list[Receipt]:
+    """The newest receipts of a use case's messages, newest first."""
+    where = receipts.c.message_id.startswith(f"{use_case}{KEY_SEPARATOR}", autoescape=True)
+    rows = db.execute(select(receipts).where(where).order_by(receipts.c.received_at.desc()).limit(limit))
     return [Receipt(row.message_id, Role(row.role), row.run_id, row.received_at) for row in rows]
 
 
