@@ -17,8 +17,8 @@ from include.kreislauf.monitoring.judging import Judged, Pass, conclude, digest,
 from include.kreislauf.monitoring.memory import DAYS, Memory
 from include.kreislauf.monitoring.observing import Observation
 from include.kreislauf.monitoring.plausibility import EQUAL, WINDOW
-from include.kreislauf.monitoring.verdicts import Judgement
-from include.kreislauf.requirements.contract import Reported
+from include.kreislauf.monitoring.verdicts import Judgement, judge_uplift
+from include.kreislauf.requirements.contract import PortfolioUplift, Reported
 from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, PromQuery, Queried, SequentialTest
 from include.kreislauf.store import monitor_states, observations
 from include.kreislauf.store.database import Store
@@ -43,7 +43,7 @@ ASKED = Queried(
     source=PromQuery(engine="promql", connection="prometheus", query="up"),
 )  # fmt: skip
 LIMITS = Monitoring()
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GOOD = [1.0, 1.0, 0.0, 1.0, 1.0]
 BAD = [1.0, 0.0, 0.0, 1.0, 0.0]
 
@@ -80,7 +80,7 @@ class Log:
         """What a pass says now; nothing is written."""
         look = Pass(USE_CASE, 1, NOW, self.now, self.limits, self.observe)
         with self.store.read() as db:
-            return judge(db, self.metric, replace(look, **fields), [])
+            return judge(db, self.metric, replace(look, **fields))
 
     def passes(self, **fields: Any) -> Judgement:
         """A pass, with its memory written down."""
@@ -420,3 +420,30 @@ def test_the_verdict_does_not_depend_on_how_passes_are_cut(size: int) -> None:
     one, other = (conclude(RATE, each, LIMITS, NOW + 2000 * HOUR) for each in (at_once, memory))
     assert (one.verdict, one.text, one.observations) == (other.verdict, other.text, other.observations)
     assert (memory.intake, memory.days) == (at_once.intake, at_once.days)
+
+
+# A metric that is judged by periods
+
+
+UPLIFT = PortfolioUplift(
+    kind="portfolio_uplift", name="uplift", top=1, gate_threshold=0.0, threshold=0.0, window_periods=2
+)
+
+
+@pytest.mark.parametrize("mature", [0, 1, 3, 40, 60])
+def test_of_an_uplift_as_many_periods_are_read_as_it_takes(log: Log, mature: int) -> None:
+    """The oldest periods are mature and the others are not, as after outcomes that stopped coming."""
+    log.metric = UPLIFT
+    rows = [
+        prediction(entity=name, value=float(name == "a"), period=NOW + place * DAY)
+        for place in range(60)
+        for name in "ab"
+    ]
+    with log.store.write() as db:
+        observations.save_predictions(db, rows)
+        for row in rows[: 2 * mature]:
+            observations.save_outcome(db, row["id"], 0.1 if row["entity"] == "a" else 0.0, NOW, NOW)
+        everything = judge_uplift(UPLIFT, observations.observed(db, USE_CASE, NOW, release=1))
+    found = log.judged().judgement
+    assert (found.verdict, found.value, found.text) == (everything.verdict, everything.value, everything.text)
+    assert min(len(everything.by_period), UPLIFT.window_periods + 1) <= len(found.by_period)

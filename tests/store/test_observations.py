@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from include.kreislauf.store import observations
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.observations import Verdict
+from include.kreislauf.store.rollup import roll_up
 from include.kreislauf.store.schema import outcome_conflicts, outcomes
 from tests.support import racers
 from tests.support.examples import LATER, NOW, USE_CASE, prediction, report
@@ -210,3 +211,18 @@ def test_what_contradicts_an_outcome_is_kept_once_beside_it(store: Store):
     with store.read() as db:
         assert db.scalars(select(outcome_conflicts.c.value)).all() == [2.0]
         assert db.scalars(select(outcomes.c.value)).all() == [1.0]
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+def test_of_many_periods_only_the_newest_are_read(store: Store, rolled: bool):
+    rows = [prediction(entity=name, period=NOW + number * DAY, as_of=NOW + number * DAY)
+            for number in range(6) for name in "ab"]  # fmt: skip
+    log(store, *rows)
+    if rolled:
+        roll_up(store, USE_CASE, NOW + 4 * DAY, LATER)
+    until = NOW + 9 * DAY
+    everything = observed(store, until)
+    for periods in range(1, 8):
+        first = NOW + (6 - periods) * DAY
+        assert observed(store, until, periods=periods) == [one for one in everything if one.period >= first]
+    assert observed(store, NOW - DAY, periods=2) == []

@@ -167,8 +167,7 @@ def _judge(
     changes = live.promotions_of(db, order.use_case)
     since = next((one.as_of for one in changes if one.version == release.version), release.as_of)
     look_at = Pass(order.use_case, release.version, since, order.as_of, contract.monitoring, observe)
-    rows = observations.observed(db, order.use_case, order.as_of, release=release.version)
-    return [judge(db, metric, look_at, rows) for metric in contract.business_metrics]
+    return [judge(db, metric, look_at) for metric in contract.business_metrics]
 
 
 def _write_down(

@@ -7,12 +7,11 @@ that holds however often one looks. One without is judged by its newest periods,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from math import isfinite
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -31,6 +30,10 @@ from include.kreislauf.store.arrivals import OutcomesOf, ReportsOf, contradicted
 from include.kreislauf.store.monitor_states import MonitorState
 from include.kreislauf.store.rollouts import Arm
 
+YOUNG = 8
+"""So many periods are read beyond the window at first, because the newest are not mature yet."""
+MOST = 100
+"""Where so many periods show no window of mature ones, no older ones are looked at."""
 RULES = "1"
 """Raised when the tests change: what they remember is of no use to others."""
 ANSWERED = (Arm.CHAMPION.value, Arm.BASELINE.value, Arm.CANARY.value)
@@ -72,19 +75,26 @@ class Judged:
     memory: MonitorState | None = None
 
 
-def judge(db: Connection, metric: BusinessMetric, look: Pass, rows: Sequence[Any]) -> Judged:
-    """The verdict on a metric; reads only.
-
-    Parameters
-    ----------
-    rows: the release's predictions with their outcomes, for a portfolio's uplift.
-    """
+def judge(db: Connection, metric: BusinessMetric, look: Pass) -> Judged:
+    """The verdict on a metric; reads only."""
     if isinstance(metric, PortfolioUplift):
-        return Judged(judge_uplift(metric, rows))
+        return Judged(_judge_uplift(db, metric, look))
     if isinstance(metric, Reported) and metric.test is None:
         found = observations.reported(db, look.use_case, metric.name, look.as_of)
         return Judged(judge_reported(metric, [row for row in found if row.release == look.release]))
     return _judge_by_test(db, metric, look)
+
+
+def _judge_uplift(db: Connection, metric: PortfolioUplift, look: Pass) -> Judgement:
+    """By the newest periods: as many as it takes to have one more mature one than the window, within bounds."""
+    periods = 2 * metric.window_periods + YOUNG
+    while True:
+        rows = observations.observed(db, look.use_case, look.as_of, release=look.release, periods=periods)
+        judgement = judge_uplift(metric, rows)
+        is_all = len({row.period for row in rows}) < periods
+        if is_all or len(judgement.by_period) > metric.window_periods or periods > MOST:
+            return judgement
+        periods *= 2
 
 
 def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:

@@ -29,7 +29,8 @@ class Judgement:
 
     Parameters
     ----------
-    by_period: every matured period of the release; of a metric with a test, the newest days with their means.
+    by_period: the newest matured periods of the release, and at least one more than the window where there are; of a
+        metric with a test, the newest days with their means.
     evidence: of a fall, or of a level on the wrong side: an alarm from ``1 / false_alarms`` on; ``None``: no test.
     observations: that the test has seen since the detection began; ``None``: no test.
     control: the live release's level minus that of its control, in the direction that is better; ``None``: no control.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import CompoundSelect, Connection, Row, Select, Table, func, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Row, Select, Subquery, Table, func, select, union_all
 
 from include.kreislauf.store import log_writer
 from include.kreislauf.store.database import insert_once
@@ -86,8 +86,9 @@ def save_report(db: Connection, row: Mapping[str, Any]) -> OutcomeAnswer:
 
 
 def observed(
-    db: Connection, use_case: str, until: datetime, *, release: int | None = None, arm: str | None = None
-) -> list[Row[Any]]:
+    db: Connection, use_case: str, until: datetime, *, release: int | None = None, arm: str | None = None,
+    periods: int | None = None,
+) -> list[Row[Any]]:  # fmt: skip
     """Predictions with their outcome where one was observed by ``until``: the newest per (release, entity, period).
 
     Days that were rolled up are read from there. What was archived counts only if its day had ended by ``until``.
@@ -95,12 +96,16 @@ def observed(
     Parameters
     ----------
     arm: only what this arm of a rollout answered; default: all, and the newest of them counts.
+    periods: only so many periods, the newest; default: all.
 
     Returns
     -------
     Columns: release, entity, known, value, period, as_of, outcome (``None`` while it is not known).
     """
     found = _candidates(db, use_case, until, release, arm).subquery()
+    if periods is not None and (since := _period_before(db, found, periods)):
+        # not a plain column: SQLite would take the index that begins with the release, and read all of its periods
+        found = select(found).where(func.coalesce(found.c.period, since) >= since).subquery()
     rank = func.row_number().over(
         partition_by=(found.c.release, found.c.entity, found.c.period),
         order_by=(found.c.created_at.desc(), found.c.id),
@@ -112,6 +117,13 @@ def observed(
     columns = newest.c["release", "entity", "known", "value", "period", "as_of"]
     query = select(*columns, outcomes.c.value.label("outcome")).select_from(joined)
     return list(db.execute(query.where(newest.c.rank == 1).order_by(newest.c.period, newest.c.entity)))
+
+
+def _period_before(db: Connection, found: Subquery, periods: int) -> datetime | None:
+    """The first of the newest periods; ``None``: there are not more than so many."""
+    newest = select(found.c.period).distinct().order_by(found.c.period.desc())
+    since: datetime | None = db.scalar(newest.offset(periods - 1).limit(1))
+    return since
 
 
 def _candidates(
