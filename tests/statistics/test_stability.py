@@ -37,12 +37,12 @@ def test_what_lies_outside_of_training_and_what_is_missing_have_bins_of_their_ow
     profile = Profile.of_numbers([1.0, 2.0, 3.0])
     assert profile.count([0.5]).argmax() == 0
     assert profile.count([3.5]).argmax() == len(profile.counts) - 2
-    assert profile.count([None, float("inf")]).tolist()[-1] == 2
+    assert profile.count([None, float("inf"), "a text", []]).tolist()[-1] == 4
 
 
 def test_rare_categories_count_together_with_those_never_seen() -> None:
     profile = Profile.of_categories([str(n) for n in range(30) for _ in range(2)] + ["rare"])
-    assert profile.count(["rare", "never", None]).tolist()[-1] == 3
+    assert profile.count(["rare", "never", None, 1.0, []]).tolist()[-1] == 5
 
 
 @given(numbers)

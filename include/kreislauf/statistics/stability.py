@@ -70,8 +70,9 @@ class Profile:
     def count(self, values: Sequence[Any]) -> Ints:
         """How many values fall into each of the bins."""
         if not self.edges:
-            place = {name: number for number, name in enumerate(self.categories)}
-            places = np.array([place.get(one, len(place)) for one in values], dtype=np.intp)
+            place: dict[str | None, int] = {name: number for number, name in enumerate(self.categories)}
+            texts = (one if isinstance(one, str) else None for one in values)
+            places = np.array([place.get(one, len(place)) for one in texts], dtype=np.intp)
             return np.bincount(places, minlength=len(place) + 1)
         numbers = _numbers(values)
         places = np.searchsorted(np.array(self.edges), numbers, side="left")
@@ -149,6 +150,6 @@ def windows(rows: int, smallest: int, largest: int) -> list[int]:
 
 
 def _numbers(values: Iterable[Any]) -> Floats:
-    """Missing and infinite ones as NaN."""
-    found = np.array([np.nan if one is None else one for one in values], dtype=np.float64)
+    """What is missing, infinite or no number as NaN."""
+    found = np.array([one if isinstance(one, int | float) else np.nan for one in values], dtype=np.float64)
     return np.where(np.isfinite(found), found, np.nan)
