@@ -66,6 +66,22 @@ def test_dags_are_unpaused_described_and_retried(role: Role) -> None:
     assert {"use_case", "reason", "as_of", "override"} <= set(dag.params)
 
 
+@pytest.mark.parametrize("role", Role)
+def test_every_loop_can_be_raised_from_the_form_of_its_role(role: Role) -> None:
+    form = DAGS[role].params
+    edges = [edge.value for edge in Edge if edge.raised_by is role]
+    offered = form.get_param("loop").schema["enum"] if "loop" in form else [None]
+    assert offered == [*edges, None]
+    assert ("cycle" in form) is bool(edges and role is not Role.MONITORING)
+
+
+def test_reminders_draw_no_edge() -> None:
+    remind = DAGS[Role.MONITORING].get_task("remind")
+    assert (remind.outlets, remind.trigger_rule) == ([], "all_done")
+    assert set(remind.upstream_task_ids) == {"check"}
+    assert not remind.downstream_task_ids
+
+
 def test_parsing_imports_nothing_heavy() -> None:
     import subprocess
 

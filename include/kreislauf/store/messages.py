@@ -173,11 +173,11 @@ def last_by_run(db: Connection, use_case: str, cycle_ids: Collection[str]) -> di
     found: dict[tuple[str, str], datetime] = {}
     for table in (handovers, loops):
         run_id = table.c.run_id if table is handovers else loops.c.body["run_id"].as_string()
-        query = select(table.c.cycle_id, run_id.label("run_id"), func.max(table.c.created_at).label("last"))
+        query = select(table.c.cycle_id, run_id.label("run_id"), table.c.created_at)
         where = (table.c.use_case == use_case, table.c.cycle_id.in_(cycle_ids))
-        for row in db.execute(query.where(*where).group_by(table.c.cycle_id, run_id)):
+        for row in db.execute(query.where(*where).order_by(table.c.created_at)):
             key = (row.cycle_id, row.run_id)
-            found[key] = max(row.last, found.get(key, row.last))
+            found[key] = max(row.created_at, found.get(key, row.created_at))
     return found
 
 
