@@ -95,7 +95,7 @@ def test_the_first_release_serves_until_the_new_technologies_take_over(life: Lif
 
 def test_the_breach_sends_the_work_to_data_engineering_with_its_evidence(life: Life) -> None:
     raised, breach = loop(life), verdicts(life, UPLIFT, 1)[-1]
-    assert (raised.edge, raised.reason) == (Edge.MONITORING_TO_DATA_ENGINEERING, Reason.BUSINESS_METRIC_FELL)
+    assert (raised.edge, raised.reason) == (Edge.MONITORING_TO_DATA_ENGINEERING, Reason.NEW_ENTITIES)
     assert (raised.as_of, raised.by) == (breach.as_of, "kreislauf")
     evidence = {one.name: one.value for one in raised.evidence}
     assert evidence[UPLIFT] == breach.value

@@ -12,7 +12,9 @@ from pathlib import Path
 from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
+from include.kreislauf.cli_loops import add_loops
 from include.kreislauf.cli_release import add_release_commands
+from include.kreislauf.cli_replay import add_replay
 from include.kreislauf.cli_watch import add_watch
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
@@ -66,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_commands(commands, _day)
     add_release_commands(commands)
+    add_replay(commands)
+    add_loops(commands)
     add_keys(commands)
     add_log(commands)
     add_watch(commands)

@@ -158,6 +158,11 @@ class SimulatedWorld(PanelWorld):
         answer = httpx.post(f"{self.url}{NOW_PATH}", json={"now": now.isoformat()}, trust_env=False)
         answer.raise_for_status()
 
+    def changes(self) -> list[datetime]:
+        """When technologies that had been a niche begin to take over: what a recommendation feels of the emergence."""
+        parameters = self._world.parameters
+        return [shift(parameters.emergence, "quarter", parameters.incubation_quarters)]
+
     def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:
         """Every simulated team reports once per quarter."""
         from include.kreislauf.simulation.teams import METRIC, report_productivity

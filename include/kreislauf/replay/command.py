@@ -1,0 +1,140 @@
+"""``python -m include.kreislauf replay``: one use case under several policies, each in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.kreislauf.embedded.run import RunOptions, make_world, write_use_case
+from include.kreislauf.replay.living import Say, begin, live_through
+from include.kreislauf.replay.policies import Plan, Policy, ReplayError, plan_of
+from include.kreislauf.replay.recommending import Recommendations
+from include.kreislauf.replay.report import Replay, as_text, write_replay
+from include.kreislauf.replay.results import PolicyResult, result_of
+from include.kreislauf.replay.ring import LocalRing, Person
+from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.settings import Settings
+from include.kreislauf.simulation.server import WorldServer, mirrors
+from include.kreislauf.simulation.sources import SimulatedSources
+from include.kreislauf.simulation.technologies import simulate
+from include.kreislauf.store.database import Store
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What is replayed.
+
+    Parameters
+    ----------
+    data: folder or URL with recorded data; empty: the simulated world of ``seed``.
+    start, end: days as YYYY-MM-DD; an empty end: as far as the data go.
+    every: periods from one loop of the schedule to the next.
+    approve: whether questions to a person are answered with yes, and not with no.
+    out: folder of the report.
+    """
+
+    use_case: str
+    data: str
+    seed: int
+    start: str
+    end: str
+    policies: tuple[Policy, ...]
+    every: int
+    approve: bool
+    out: Path
+
+
+def replay(options: ReplayOptions, say: Say) -> Replay:
+    """Carry out a replay, write its report, and tell what it came to.
+
+    Raises
+    ------
+    ReplayError: a policy is not possible here, or the contract needs live traffic, or the first cycle failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="kreislauf-replay-") as folder:
+        found = _Replayed(options, Path(folder), say).result()
+    path = write_replay(found, options.out)
+    say(f"\n{as_text(found)}\n\nReport: {path} and {path.with_suffix('.png')}")
+    return found
+
+
+class _Replayed:
+    """One replay in a temporary folder: a use case, the home after the first cycle, and a copy of it per policy."""
+
+    def __init__(self, options: ReplayOptions, folder: Path, say: Say) -> None:
+        self.options, self.folder, self.say = options, folder, say
+        self._run = RunOptions(
+            options.use_case, options.data, str(folder), options.start, options.end, options.seed
+        )
+        self.use_cases = folder / "use_cases"
+        self.contract = write_use_case(self._run, self.use_cases)
+        _require_no_traffic(self.contract)
+
+    def result(self) -> Replay:
+        around = self._around("")
+        plans = [plan_of(policy, around, self.options.every) for policy in self.options.policies]
+        self.say(f"{around.times[0]:%Y-%m-%d}  the first cycle, in {around.name}")
+        with self._ring(self.folder / "first") as (ring, first_around):
+            ring.store.upgrade()
+            begin(ring, first_around)
+        policies = [self._lived(plan) for plan in plans]
+        return Replay(
+            self.options.use_case, around.name, f"{around.times[0]:%Y-%m-%d}", f"{around.times[-1]:%Y-%m-%d}",
+            self.options.every, [f"{change:%Y-%m-%d}" for change in around.changes or ()], policies,
+        )  # fmt: skip
+
+    def _lived(self, plan: Plan) -> PolicyResult:
+        self.say(f"\n{plan.policy}")
+        home = self.folder / plan.policy
+        shutil.copytree(self.folder / "first", home)
+        with self._ring(home) as (ring, around):
+            live_through(ring, around, plan, self.say)
+            return result_of(ring, plan.policy, around.times[-1])
+
+    @contextmanager
+    def _ring(self, home: Path) -> Iterator[tuple[LocalRing, Recommendations]]:
+        """The ring of one home, with its own world around it."""
+        with _served(self.options, self._run.start) as url:
+            around = self._around(url)
+            settings = Settings(
+                home=home, use_cases=self.use_cases, clock="given", store_url="", tables_url="", tracking_url="none",
+                data=around.world.data, mirrors=json.dumps(mirrors(url)) if url else "",
+            )  # fmt: skip
+            store = Store(settings.store)
+            try:
+                yield (
+                    LocalRing(settings, store, self.contract.name, person=Person(self.options.approve)),
+                    around,
+                )
+            finally:
+                store.engine.dispose()
+
+    def _around(self, url: str) -> Recommendations:
+        return Recommendations(make_world(self._run, self.contract, self.use_cases, url), self.contract)
+
+
+@contextmanager
+def _served(options: ReplayOptions, start: str) -> Iterator[str]:
+    """URL of a simulated world's sources; empty where recorded data are read."""
+    if options.data:
+        yield ""
+        return
+    from include.kreislauf.embedded.ring import utc
+
+    with WorldServer(SimulatedSources(simulate(options.seed), utc(start))) as server:
+        yield server.url
+
+
+def _require_no_traffic(contract: Contract) -> None:
+    """Nobody sends requests in between two steps: a release that waits for them would wait for ever."""
+    tried = [name for name in ("shadow", "canary") if getattr(contract.delivery, name)]
+    if tried:
+        raise ReplayError(
+            f"delivery.{tried[0]} needs live traffic, and a replay has none", where=contract.name,
+            next_step="replay a copy of the use case without it",
+        )  # fmt: skip

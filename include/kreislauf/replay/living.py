@@ -1,0 +1,73 @@
+"""Living through a world under one policy, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from include.kreislauf.errors import KreislaufError
+from include.kreislauf.handovers import Loop, Role
+from include.kreislauf.replay.logged import log_as_of
+from include.kreislauf.replay.policies import EDGE, Plan, ReplayError
+from include.kreislauf.replay.ring import LocalRing, Message
+from include.kreislauf.replay.surroundings import Surroundings
+
+Say = Callable[[str], None]
+
+
+def begin(ring: LocalRing, around: Surroundings) -> None:
+    """The first cycle: every policy starts from its release.
+
+    Raises
+    ------
+    ReplayError: it did not go live.
+    """
+    start = around.times[0]
+    around.reach(start)
+    ring.manual(Role.REQUIREMENTS, as_of=start, reason="the first model")
+    if ring.live() is None:
+        fates = "; ".join(f"{one.cycle_id} {one.state}: {one.note or one.reason}" for one in ring.cycles())
+        raise ReplayError(
+            f"the first cycle did not go live: {fates}", where=f"{ring.use_case}, {start:%Y-%m-%d}",
+            next_step="look at the ledger's last loop, or begin later, when there is more to learn from",
+        )  # fmt: skip
+
+
+def live_through(ring: LocalRing, around: Surroundings, plan: Plan, say: Say) -> None:
+    """After :func:`begin`: per step the outcomes, the check with all that follows from it, and new requests.
+
+    A check passes through the same receipt, governor and ledger whatever the policy: it only turns down what monitoring
+    raises by itself, or has a loop raised as a person would.
+    """
+    ring.turned_down = plan.turned_down
+    times = around.times
+    around.asks(ring, times[0])
+    for number, (before, now) in enumerate(pairwise(times), start=1):
+        around.reach(now)
+        around.happened(ring, now)
+        log_as_of(ring.store, now)
+        _check(ring, plan, number, before, now, say)
+        around.asks(ring, now)
+
+
+def _check(ring: LocalRing, plan: Plan, number: int, before: datetime, now: datetime, say: Say) -> None:
+    """The check of one step; a discipline that fails costs its cycle, and no other."""
+    form: dict[str, Any] = {}
+    if why := plan.due(number, before, now):
+        form = {"loop": EDGE, "by": f"the policy {plan.policy}", "reason": why, "override": True}
+    elif not plan.looks(number):
+        return
+    try:
+        for message in ring.check(now, **form):
+            say(f"{now:%Y-%m-%d}  {told(message)}")
+    except KreislaufError as error:
+        say(f"{now:%Y-%m-%d}  failed: {error.text}")
+
+
+def told(message: Message) -> str:
+    """An event in a line."""
+    if isinstance(message, Loop):
+        return f"{message.cycle_id}  loop/{message.edge}: {message.text}"
+    return f"{message.cycle_id}  {message.stage:<12} {message.output.rpartition('/')[2][:40]}"
