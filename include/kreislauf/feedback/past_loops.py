@@ -70,6 +70,8 @@ def why_ask(db: Connection, use_case: str, policy: Governor, as_of: datetime) ->
         return Reason.LOOPS_DID_NOT_HELP, f"{spent} loops did not help"
     opened = len(opened_by_machine(db, use_case, as_of))
     if opened >= places(policy):
-        text = f"{opened} of {policy.weekly_budget} cycles within seven days are used up, the metric falls on"
+        text = (
+            f"{opened} of {policy.weekly_budget} cycles within seven days are used up, and the breaches go on"
+        )
         return Reason.BUDGET_SPENT, text
     return None
