@@ -65,8 +65,13 @@ def fitted(version: int, handle_unknown: str = "ignore") -> Pipeline:
     return Pipeline([("encode", encode), ("model", Ridge(alpha=1e-8))]).fit(frame, target)
 
 
-def contract_for(use_case: str) -> Contract:
-    """A contract with one reported metric."""
+def contract_for(use_case: str, control: float | None = None) -> Contract:
+    """A contract with one reported metric.
+
+    Parameters
+    ----------
+    control: share of the requests that the release before answers.
+    """
     columns = {"tech": {"type": "text"}, "month": {"type": "date"}}
     return Contract.model_validate({
         "version": 1, "name": use_case, "title": "Radar", "purpose": "Test.", "owner": "tests",
@@ -80,6 +85,7 @@ def contract_for(use_case: str) -> Contract:
             {"kind": "reported", "name": "productivity", "threshold": 95.0, "window_periods": 2},
         ],
         "governor": {"cool_down_days": 1, "max_hops": 2},
+        "monitoring": {"control": {"share": control} if control else None},
     })  # fmt: skip
 
 
@@ -159,9 +165,9 @@ class World:
                 reason="test", as_of=AS_OF, now=now,
             )  # fmt: skip
 
-    def sign(self, use_case: str = "radar") -> None:
-        """Sign a contract with the reported metric ``productivity``."""
-        contract = contract_for(use_case)
+    def sign(self, use_case: str = "radar", control: float | None = None) -> None:
+        """Sign a contract with the reported metric ``productivity``; see :func:`contract_for`."""
+        contract = contract_for(use_case, control)
         with self.store.write() as db:
             contracts.record_contract(db, contract, AS_OF)
             sign_off = contracts.SignOff("signed", "tests", "automatic")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.kreislauf.service.arms import Counts, Trial, share_of
+from include.kreislauf.service.arms import Control, Counts, Trial, place_of
 from include.kreislauf.store import rollouts, workers
 from include.kreislauf.store.rollouts import Arm, ArmCounts, Rollout, RolloutState
 from tests.service.conftest import Running, Start, World
@@ -35,7 +36,7 @@ def tried(state: RolloutState, share: float = 0.25) -> Trial:
 def test_law_a_key_always_meets_the_same_arm(key: str, share: float) -> None:
     trial = tried(RolloutState.CANARY, share)
     assert trial.arm_of(key) == trial.arm_of(key)
-    place = share_of(trial.rollout, key)
+    place = place_of("radar", trial.rollout.version, key)
     assert 0 <= place < 1
     assert (trial.arm_of(key) is Arm.CANARY) == (place < share)
 
@@ -57,7 +58,7 @@ def test_the_shares_are_those_asked_for_and_baseline_is_as_large_as_canary(key: 
 
 def test_another_rollout_shuffles_the_keys_anew() -> None:
     keys = [str(number) for number in range(2000)]
-    both = [{key for key in keys if share_of(rollout(version=version), key) < 0.5} for version in (2, 3)]
+    both = [{key for key in keys if place_of("radar", version, key) < 0.5} for version in (2, 3)]
     assert 350 < len(both[0] & both[1]) < 650
 
 
@@ -258,3 +259,56 @@ def test_a_stopped_service_takes_its_name_away(world: World) -> None:
             assert len(workers.alive(db, datetime.now(UTC))) == 1
     with world.store.read() as db:
         assert workers.alive(db, datetime.now(UTC)) == []
+
+
+# While nothing is tried
+
+
+def test_the_release_before_answers_the_share_that_the_contract_gives_it(world: World, start: Start) -> None:
+    world.sign(control=0.2)
+    for version in (1, 2, 3):
+        world.release(version)
+    for version in (1, 2):
+        world.promote(version)
+    service, keys = start(world), [f"user {number}" for number in range(100)]
+    as_much_as_an_arm_looks_at: Any = SimpleNamespace(about=SimpleNamespace(use_case="radar"))
+    expected = Control(2, 0.2, as_much_as_an_arm_looks_at)
+
+    def answered() -> dict[str, int]:
+        return {key: service.predict({"features": ROW}, key=key).json()["release"] for key in keys}
+
+    time.sleep(0.6)  # the service is ready as soon as it has the champion
+    found = answered()
+    assert found == {key: 1 if expected.answers(key) else 2 for key in keys}
+    assert 8 <= sum(version == 1 for version in found.values()) <= 35
+    assert {(row.arm, row.release) for row in world.rows()} == {("champion", 2), ("control", 1)}
+    assert all((row.value > 2000) == (row.release == 2) for row in world.rows())
+    with world.store.write() as db:
+        assert rollouts.begin(db, rollout(RolloutState.CANDIDATE, version=3))
+    time.sleep(0.6)  # the service looks four times a second
+    assert set(answered().values()) == {2}  # while something is tried, nobody meets the control
+
+
+def test_without_a_share_or_a_release_before_there_is_no_control(world: World, start: Start) -> None:
+    world.sign(control=0.2)
+    world.release(1)
+    world.promote(1)
+    service = start(world)
+    assert {service.predict({"features": ROW}, key=str(n)).json()["release"] for n in range(40)} == {1}
+    assert {row.arm for row in world.rows()} == {"champion"}
+
+
+def test_a_control_that_cannot_answer_leaves_it_to_the_champion(world: World, start: Start) -> None:
+    world.sign(control=0.2)
+    world.release(1, handle_unknown="error", compiled=False)
+    world.release(2)
+    for version in (1, 2):
+        world.promote(version)
+    service = start(world)
+    time.sleep(0.6)
+    odd = {"features": {**ROW, "kind": "something new"}}
+    answers = [service.predict(odd, key=f"user {number}") for number in range(60)]
+    assert {one.status_code for one in answers} == {200}
+    assert {one.json()["release"] for one in answers} == {2}
+    usual = [service.predict({"features": ROW}, key=f"user {number}") for number in range(60)]
+    assert {one.json()["release"] for one in usual} == {1, 2}

@@ -38,15 +38,35 @@ class Trial:
         """The arm that a request belongs to."""
         if self.rollout.state is not RolloutState.CANARY or self.release is None:
             return Arm.CHAMPION
-        place = _draw() if key is None else share_of(self.rollout, key)
+        place = place_of(self.rollout.use_case, self.rollout.version, key)
         if place < self.rollout.share:
             return Arm.CANARY
         return Arm.BASELINE if place < 2 * self.rollout.share else Arm.CHAMPION
 
 
-def share_of(rollout: Rollout, key: str) -> float:
-    """Where a key lies between 0 and 1; another rollout shuffles the keys anew."""
-    text = f"{rollout.use_case}\x00{rollout.version}\x00{key}"
+@dataclass(frozen=True)
+class Control:
+    """The release before the champion, which answers a share of the requests while nothing is tried.
+
+    Parameters
+    ----------
+    champion: version that it stands beside.
+    """
+
+    champion: int
+    share: float
+    release: ServedRelease
+
+    def answers(self, key: str | None) -> bool:
+        """Whether it is its turn; the same key always meets the same arm."""
+        return place_of(self.release.about.use_case, f"control {self.champion}", key) < self.share
+
+
+def place_of(use_case: str, what: object, key: str | None) -> float:
+    """Where a request's key lies between 0 and 1; for something else the keys are shuffled anew."""
+    if key is None:
+        return _draw()
+    text = f"{use_case}\x00{what}\x00{key}"
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) / 2**64
 
 

@@ -12,14 +12,15 @@ from datetime import datetime
 from threading import Event, Thread
 from uuid import uuid4
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from include.kreislauf.errors import KreislaufError, StoreError
-from include.kreislauf.service.arms import Counts, Trial
+from include.kreislauf.service.arms import Control, Counts, Trial
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.problems import in_short
 from include.kreislauf.service.served_release import ServedRelease
-from include.kreislauf.store import live, rollouts, workers
+from include.kreislauf.store import contracts, live, rollouts, workers
 from include.kreislauf.store.api_keys import KeyRing, load_ring
 from include.kreislauf.store.database import Store
 
@@ -41,11 +42,13 @@ class View:
     Parameters
     ----------
     trials: use case -> the release in its candidate slot.
+    controls: use case -> the release before, where it answers a share of the requests.
     keys: ``None`` until the store was read for the first time.
     """
 
     champions: Mapping[str, ServedRelease] = field(default_factory=dict)
     trials: Mapping[str, Trial] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
     pointers: Mapping[str, live.Live] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     keys: KeyRing | None = None
@@ -74,6 +77,7 @@ class Follower:
         self._store, self._load, self._metrics, self._counts, self._now = store, load, metrics, counts, now
         self._held: dict[tuple[str, int], ServedRelease] = {}
         self._before: dict[str, int] = {}
+        self._wanted: dict[str, tuple[int, int, float]] = {}
         self._failures: dict[tuple[str, int], _Failure] = {}
         self._looked_at = time.monotonic()
         self._slow_at = 0.0
@@ -125,6 +129,7 @@ class Follower:
             self._keep_up(pointer)
         for rollout in tried.values():
             self._try(rollout)
+        self._keep_controls()
         self._let_go()
         self._beat()
 
@@ -138,6 +143,7 @@ class Follower:
             if slow:
                 self.view = replace(self.view, keys=load_ring(db))
                 self._metrics.monitoring.show(db, pointers.values())
+                self._wanted = {name: one for name in pointers if (one := _wanted_control(db, name))}
         if slow:
             self._slow_at = time.monotonic() + SLOW_SECONDS
         return pointers, tried
@@ -197,6 +203,18 @@ class Follower:
         trial = Trial(rollout, found) if isinstance(found, ServedRelease) else Trial(rollout, problem=found)
         self.view = replace(self.view, trials={**self.view.trials, rollout.use_case: trial})
 
+    def _keep_controls(self) -> None:
+        """Hold the releases before that answer a share; one that cannot be loaded answers none, and nobody waits."""
+        controls: dict[str, Control] = {}
+        for name, (champion, version, share) in self._wanted.items():
+            known = self.view.controls.get(name)
+            if known and (known.champion, known.release.version, known.share) == (champion, version, share):
+                controls[name] = known
+            elif isinstance(found := self._hold(name, version), ServedRelease):
+                controls[name] = Control(champion, share, found)
+        if controls != self.view.controls:
+            self.view = replace(self.view, controls=controls)
+
     def _hold(self, use_case: str, version: int) -> ServedRelease | str:
         """A verified release, from memory or loaded; or why there is none."""
         key = (use_case, version)
@@ -234,6 +252,7 @@ class Follower:
         kept = {(name, found.version) for name, found in view.champions.items()}
         kept |= {(name, version) for name, version in self._before.items() if name in view.pointers}
         kept |= {(name, trial.rollout.version) for name, trial in view.trials.items()}
+        kept |= {(name, version) for name, (_, version, _) in self._wanted.items()}
         self._held = {key: found for key, found in self._held.items() if key in kept}
         wanted = kept | {(name, pointer.version) for name, pointer in view.pointers.items()}
         self._failures = {key: found for key, found in self._failures.items() if key in wanted}
@@ -271,6 +290,16 @@ class Follower:
             return
         self._said = saying
         self._beat_at = time.monotonic() + (1.0 if self.view.trials else BEAT_SECONDS)
+
+
+def _wanted_control(db: Connection, use_case: str) -> tuple[int, int, float] | None:
+    """The champion, the release before it, and the share that the contract gives that one; ``None``: none."""
+    share = contracts.control_share(db, use_case)
+    if share is None:
+        return None
+    changes = live.promotions_of(db, use_case)
+    version = live.version_before(changes)
+    return (changes[-1].version, version, share) if version is not None else None
 
 
 def _serving(view: View) -> tuple[dict[str, dict[str, int]], dict[str, str]]:

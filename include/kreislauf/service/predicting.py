@@ -78,10 +78,10 @@ class Predicting:
         started = perf_counter()
         champion = self.champion(use_case)  # taken once: a swap in the middle does not mix two releases
         trial = self._follower.view.trials.get(use_case)
+        arm, other = self._turn(champion, trial, key)
         now = self._settings.now()
         when = self._when(as_of, now)
-        arm = trial.arm_of(key) if trial else Arm.CHAMPION
-        release, (found, given), arm = await self._predict(champion, trial, arm, rows)
+        release, (found, given), arm = await self._predict(champion, trial, other, arm, rows)
         at = stamp(now)
         as_of_at = at if when is now else stamp(when)
         times = (stamp(period) if period else as_of_at, as_of_at, at)
@@ -140,19 +140,33 @@ class Predicting:
             refuse_future([("as_of", as_of)], now)
         return as_of or now
 
+    def _turn(
+        self, champion: ServedRelease, trial: Trial | None, key: str | None
+    ) -> tuple[Arm, ServedRelease | None]:
+        """The arm that a request belongs to, and the release that answers there; ``None``: the champion."""
+        if trial:
+            arm = trial.arm_of(key)
+            return arm, trial.release if arm is Arm.CANARY else None
+        control = self._follower.view.controls.get(champion.about.use_case)
+        if control and control.champion == champion.version and control.answers(key):
+            return Arm.CONTROL, control.release
+        return Arm.CHAMPION, None
+
     async def _predict(
-        self, champion: ServedRelease, trial: Trial | None, arm: Arm, rows: Sequence[AskedRow]
-    ) -> tuple[ServedRelease, tuple[Found, Given], Arm]:
-        """The canary's answer where it is its turn; where it fails, the champion's: no request fails for a trial."""
-        if arm is not Arm.CANARY or trial is None or trial.release is None:
+        self, champion: ServedRelease, trial: Trial | None, other: ServedRelease | None, arm: Arm,
+        rows: Sequence[AskedRow],
+    ) -> tuple[ServedRelease, tuple[Found, Given], Arm]:  # fmt: skip
+        """The other release's answer where it is its turn; where it fails, the champion's: no request fails for it."""
+        if other is None:
             return champion, await _computed(champion, rows), arm
         try:
-            return trial.release, await _computed(trial.release, rows), arm
+            return other, await _computed(other, rows), arm
         except Exception as error:  # noqa: BLE001 - whatever it is, the champion answers
             # where the champion refuses as well, it is the client's fault and nobody's error
             found = await _computed(champion, rows)
-            log.warning("canary %s: %s; the champion answered", trial.release.version, error)
-            self._counts.add(trial, arm, rows=len(rows), error=True)
+            log.warning("%s %s: %s; the champion answered", arm, other.version, error)
+            if trial:
+                self._counts.add(trial, arm, rows=len(rows), error=True)
             return champion, found, Arm.CHAMPION
 
     def _count(self, use_case: str, arm: Arm, found: Found) -> None:

@@ -71,6 +71,17 @@ def signed_contract(db: Connection, use_case: str, contract_hash: str | None = N
     return Contract.model_validate(body) if body else None
 
 
+def control_share(db: Connection, use_case: str) -> float | None:
+    """Share of the requests that the release before answers, by the contract signed last; ``None``: no share.
+
+    Read without the contract's model: the service asks every few seconds.
+    """
+    query = select(contracts.c.body).where(contracts.c.use_case == use_case, contracts.c.decision == "signed")
+    body: dict[str, Any] | None = db.scalar(query.order_by(contracts.c.decided_at.desc()).limit(1))
+    control = ((body or {}).get("monitoring") or {}).get("control")
+    return float(control["share"]) if control else None
+
+
 def signed_use_cases(db: Connection) -> list[str]:
     """Names of the use cases with a signed contract, sorted."""
     query = select(contracts.c.use_case).where(contracts.c.decision == "signed").distinct()

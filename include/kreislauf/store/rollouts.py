@@ -32,12 +32,17 @@ TRIED = (RolloutState.CANDIDATE, RolloutState.SHADOW, RolloutState.CANARY)
 
 
 class Arm(StrEnum):
-    """Which part of the traffic a prediction belongs to; *baseline* is the champion's part of the canary's size."""
+    """Which part of the traffic a prediction belongs to.
+
+    *Baseline* is the champion's part of the canary's size; *control* is what the release before answers while nothing is
+    tried, where the contract wants that.
+    """
 
     CHAMPION = "champion"
     BASELINE = "baseline"
     CANARY = "canary"
     SHADOW = "shadow"
+    CONTROL = "control"
 
 
 @dataclass(frozen=True)
