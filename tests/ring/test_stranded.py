@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
 
 from include.kreislauf.handovers import Role, Stage
-from include.kreislauf.store import messages, receipts
+from include.kreislauf.settings import ROOT
+from include.kreislauf.store import receipts
 from include.kreislauf.store.cycles import Cycle, State
 from tests.ring.conftest import USE_CASE, RunningRing
-from tests.ring.test_ring import answer_all, wait_until
+from tests.ring.test_ring import answer_all
 
 pytestmark = [pytest.mark.ring, pytest.mark.timeout(600)]
 
@@ -43,12 +46,34 @@ def test_a_cycle_whose_events_were_lost_is_completed(ring: RunningRing) -> None:
     answer_all(ring, "Reject")
 
 
-def test_every_loop_can_be_raised_by_hand(ring: RunningRing) -> None:
-    """One that stays inside a cycle that is over: it passes the governor, who says why it is refused."""
+def test_loops_are_raised_from_a_shell_with_the_governors_answer(ring: RunningRing) -> None:
     cycle = ring.cycles()[-1].cycle_id
-    ring.trigger(Role.MLOPS, "again", loop="mlops→data_science", cycle=cycle)
-    wait_until(lambda: bool(decisions(ring, cycle)))
-    assert decisions(ring, cycle)[-1].startswith(f"cycle {cycle} is live")
+    code, said = raise_loop(ring, "mlops->data_science", "--cycle", cycle)
+    assert (code, said[-1]) == (1, f"refused: cycle {cycle} is live: release 1")
+    code, said = raise_loop(ring, "mlops->data_science")
+    assert code == 1
+    assert "refused: " in said[-1]
+    assert "loop mlops→data_science needs a cycle" in said[-1]
+    code, said = raise_loop(ring, "monitoring->data_science")
+    assert (code, said[-1]) == (0, "accepted: no cool-down to wait for")
+    ring.rest()
+    answer_all(ring, "Reject")
+
+
+def raise_loop(ring: RunningRing, *arguments: str) -> tuple[int, list[str]]:
+    """The command as a person types it; its exit code and what it said."""
+    way, *options = arguments
+    command = [sys.executable, "-m", "include.kreislauf", "loops", "raise", USE_CASE, way, "--reason", "a test",
+               "--by", "Ada", "--airflow", ring.stack.airflow_url, *options]  # fmt: skip
+    env = {
+        **ring.stack.env,
+        "KREISLAUF_AIRFLOW_USER": ring.stack.username,
+        "KREISLAUF_AIRFLOW_PASSWORD": ring.stack.password,
+    }
+    done = subprocess.run(
+        command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
+    )
+    return done.returncode, (done.stdout + done.stderr).splitlines()
 
 
 def remind(ring: RunningRing) -> None:
@@ -72,10 +97,3 @@ def note(ring: RunningRing, cycle: Cycle, stage: Stage) -> str:
     id_ = f"{cycle.key}|{stage}|1"
     with ring.store.read() as db:
         return receipts.reminders_of(db, [id_])[id_].note
-
-
-def decisions(ring: RunningRing, cycle_id: str) -> list[str]:
-    """What the governor has answered about the loops of a cycle."""
-    with ring.store.read() as db:
-        rows = messages.loops_of(db, USE_CASE, cycle_id=cycle_id)
-    return [row.decision for row in rows if row.decision]
