@@ -16,6 +16,8 @@ from include.kreislauf.settings import get_settings
 
 USER, PASSWORD = "KREISLAUF_AIRFLOW_USER", "KREISLAUF_AIRFLOW_PASSWORD"
 
+log = logging.getLogger("kreislauf.watch")
+
 
 def add_watch(commands: Any) -> None:
     """Add ``watch`` to the command line's parser."""
@@ -50,11 +52,22 @@ def _watch(options: argparse.Namespace) -> int:
     watcher = Watcher(make_watch(settings), settings.now, options.seconds)
     # its own patience would hold up the look at the others
     with AirflowApi(options.airflow, user, password, patience=2.0) as airflow:
+        _try(airflow)
         while True:
             pause = watcher.step(airflow)
             if options.alive:
                 options.alive.touch()
             time.sleep(pause)
+
+
+def _try(airflow: Any) -> None:
+    """Log in now, so that a wrong password is known before the first fall."""
+    try:
+        airflow.dags()
+    except KreislaufError as error:
+        log.warning("Airflow cannot be asked for checks now, the look goes on: %s", error.text)
+    else:
+        log.info("watching")
 
 
 def airflow_login(passwords: Path | None) -> tuple[str, str]:

@@ -33,9 +33,13 @@ def test_the_clock_finds_a_new_contract_and_starts_its_first_cycle(tmp_path: Pat
     store = Store(f"sqlite:///{tmp_path / 'kreislauf.db'}")
     store.upgrade()
     with (
-        EmbeddedStack(tmp_path, ROOT, env=env, with_service=False, start_timeout=240) as stack,
+        EmbeddedStack(
+            tmp_path, ROOT, env=env, with_service=False, with_watcher=True, start_timeout=240
+        ) as stack,
         stack.api() as api,
     ):
+        # logged in, and looking at a store in which nothing is live
+        assert (tmp_path / "logs" / "watcher.log").read_text().endswith("INFO watching\n")
         deadline = time.monotonic() + 180
         while not (found := waiting(store)):
             assert time.monotonic() < deadline, [(run["dag_id"], run["state"]) for run in api.runs()]

@@ -249,9 +249,11 @@ class EmbeddedStack:
 
     def _start_watcher(self) -> None:
         argv = [sys.executable, "-m", "include.kreislauf", "watch", "--airflow", self.airflow_url]
-        argv += ["--passwords", str(self.airflow_home / "passwords.json")]
+        alive = self.home / "watcher.alive"
+        alive.unlink(missing_ok=True)
+        argv += ["--passwords", str(self.airflow_home / "passwords.json"), "--alive", str(alive)]
         self._say("Starting watcher")
-        self._processes.start("watcher", argv, self._without_airflow(), lambda: True, self._timeout)
+        self._processes.start("watcher", argv, self._without_airflow(), alive.exists, self._timeout)
 
     def _without_airflow(self) -> dict[str, str]:
         """The environment of what is no part of Airflow."""

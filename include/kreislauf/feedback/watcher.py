@@ -22,7 +22,7 @@ from include.kreislauf.store.database import Store
 SLOT_SECONDS = 600
 """A check of the same metric is asked for once in so long, however often the look comes to the same."""
 LONGEST_PAUSE = 60.0
-MOST_BUSY = 0.25
+MOST_BUSY = 0.5
 """Share of the time that looking may take: where a look is slow, it becomes rarer."""
 QUERY_SECONDS = 5.0
 """Other systems have so long: the look at one use case must not keep the others waiting for long."""
