@@ -47,12 +47,12 @@ def live(make_lap: MakeLap, script: Script) -> Lap:
     return lap
 
 
-def come(lap: Lap, start: int, *values: float) -> datetime:
+def come(lap: Lap, start: int, *values: float, **fields: Any) -> datetime:
     """An outcome an hour from a time on; returns the time of the last one."""
     with lap.store.write() as db:
         for number, value in enumerate(values, start):
             at = AS_OF + number * HOUR
-            row = prediction(use_case=lap.use_case, as_of=at, entity=f"e{number}", value=0.5)
+            row = prediction(use_case=lap.use_case, as_of=at, entity=f"e{number}", value=0.5, **fields)
             observations.save_predictions(db, [row])
             observations.save_outcome(db, row["id"], value, at, at)
     return AS_OF + (start + len(values) - 1) * HOUR
@@ -166,3 +166,25 @@ def test_judging_alone_writes_nothing(live: Lap) -> None:
     found = {each.metric.name: each.judgement for each in monitor.judge_live(one, live.store)}
     assert (found["rate"].verdict, found["rate"].observations) == ("healthy", 600)
     assert (remembered(live.store), live.verdicts()) == before
+
+
+def test_the_control_is_judged_beside_the_release_and_informs_the_diagnosis(
+    make_lap: MakeLap, script: Script
+) -> None:
+    lap = make_lap(script, business_metrics=[UPLIFT, RATE], monitoring={"control": {"share": 0.2}})
+    lap.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    lap.manual(Role.REQUIREMENTS, as_of=AS_OF + timedelta(days=200))
+    live = lap.live()
+    assert live is not None
+    assert live.version == 2
+    start = 200 * 24 + 1
+    come(lap, start, *GOOD * 40, release=2, arm="champion")
+    come(lap, start, *GOOD * 40, release=1, arm="control")
+    come(lap, start + 200, *BAD * 60, release=2, arm="champion")
+    as_of = come(lap, start + 200, *BAD * 60, release=1, arm="control")
+    [loop, *_] = lap.check(as_of)
+    assert isinstance(loop, Loop)
+    control = next(one for one in loop.evidence if one.name == "live_minus_control")
+    assert control.value == pytest.approx(0.0, abs=0.03)
+    assert (loop.edge, loop.reason) == (Edge.MONITORING_TO_REQUIREMENTS, Reason.METRIC_AND_MODEL_DISAGREE)
+    assert {one.arm for one in remembered(lap.store) if one.release == 2} == {"champion", "control"}

@@ -19,7 +19,14 @@ from include.kreislauf.monitoring.observing import Observation
 from include.kreislauf.monitoring.plausibility import EQUAL, WINDOW
 from include.kreislauf.monitoring.verdicts import Judgement, judge_uplift
 from include.kreislauf.requirements.contract import PortfolioUplift, Reported
-from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, PromQuery, Queried, SequentialTest
+from include.kreislauf.requirements.monitoring import (
+    Control,
+    Monitoring,
+    Outcomes,
+    PromQuery,
+    Queried,
+    SequentialTest,
+)
 from include.kreislauf.store import monitor_states, observations
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import LoggedOutcome, stamp
@@ -447,3 +454,89 @@ def test_of_an_uplift_as_many_periods_are_read_as_it_takes(log: Log, mature: int
     found = log.judged().judgement
     assert (found.verdict, found.value, found.text) == (everything.verdict, everything.value, everything.text)
     assert min(len(everything.by_period), UPLIFT.window_periods + 1) <= len(found.by_period)
+
+
+# Beside a control
+
+
+BESIDE = Pass(USE_CASE, 2, NOW, NOW, Monitoring(control=Control(share=0.2)), before=1)
+
+
+def both(log: Log, live: Sequence[float], control: Sequence[float]) -> None:
+    """What release 2 answered, and release 1 beside it, an hour each at the same time."""
+    rows, came, start = [], [], log.hours
+    for release, arm, values in ((2, "champion", live), (1, "control", control)):
+        for number, value in enumerate(values, start + 1):
+            at = NOW + number * HOUR
+            row = prediction(release=release, arm=arm, as_of=at, entity=f"{arm}{number}")
+            rows.append(row)
+            came.append(LoggedOutcome(USE_CASE, row["id"], value, stamp(at), stamp(at)))
+    log.hours += max(len(live), len(control))
+    with log.store.write() as db:
+        observations.save_predictions(db, rows)
+        write_outcomes(db, came)
+
+
+def beside(log: Log, **fields: Any) -> Judged:
+    """A pass over release 2, with its memories written down."""
+    with log.store.read() as db:
+        found = judge(db, log.metric, replace(BESIDE, as_of=log.now, **fields))
+    with log.store.write() as db:
+        for memory, before in found.memories:
+            monitor_states.save(db, memory, before)
+    return found
+
+
+def test_a_model_that_got_worse_falls_beside_its_control(log: Log) -> None:
+    both(log, some(GOOD, 500), some(GOOD, 500))
+    calm = beside(log).judgement.control
+    assert calm is not None
+    assert calm.low < 0 < calm.high
+    both(log, some(BAD, 300), some(GOOD, 300))
+    found = beside(log)
+    assert found.judgement.verdict == "breach"
+    assert found.judgement.control is not None
+    assert found.judgement.control.high < -0.2  # since the fall set in, not over all the time
+    assert [one.arm for one, _ in found.memories] == ["champion", "control"]
+
+
+def test_a_world_that_got_worse_takes_the_control_with_it(log: Log) -> None:
+    both(log, some(GOOD, 500), some(GOOD, 500))
+    beside(log)
+    both(log, some(BAD, 300), some(BAD, 300))
+    found = beside(log).judgement
+    assert found.verdict == "breach"
+    assert found.control is not None
+    assert -0.2 < found.control.low < found.control.mean < found.control.high
+    assert found.control.mean == pytest.approx(0.0, abs=0.02)
+
+
+def test_of_an_error_the_difference_is_turned_to_what_is_better(log: Log) -> None:
+    log.metric = ERROR
+    both(log, some([0.6, 0.7, 0.65], 200), some([0.9, 0.8, 0.85], 200))  # predicted was 0.5
+    found = beside(log).judgement.control
+    assert found is not None
+    assert found.mean == pytest.approx(0.2, abs=0.01)
+    assert found.low > 0.1
+
+
+def test_with_few_observations_of_the_control_nothing_is_said(log: Log) -> None:
+    both(log, some(GOOD, 100), [1.0] * 4)
+    assert beside(log).judgement.control is None
+    both(log, [1.0], [1.0])
+    found = beside(log).judgement.control
+    assert found is not None
+    assert found.low < 0  # five good ones in a row are no proof
+
+
+@pytest.mark.parametrize("fields", [{"before": None}, {"limits": LIMITS}])
+def test_without_a_control_there_is_none(log: Log, fields: dict[str, Any]) -> None:
+    both(log, some(GOOD, 20), some(GOOD, 20))
+    found = beside(log, **fields)
+    assert (found.judgement.control, len(found.memories)) == (None, 1)
+
+
+def test_what_the_control_answered_counts_for_neither_release(log: Log) -> None:
+    both(log, some(GOOD, 20), some(BAD, 30))
+    assert beside(log).judgement.observations == 20
+    assert log.passes().observations == 0

@@ -166,7 +166,10 @@ def _judge(
 ) -> list[Judged]:
     changes = live.promotions_of(db, order.use_case)
     since = next((one.as_of for one in changes if one.version == release.version), release.as_of)
-    look_at = Pass(order.use_case, release.version, since, order.as_of, contract.monitoring, observe)
+    look_at = Pass(
+        order.use_case, release.version, since, order.as_of, contract.monitoring, observe,
+        before=live.version_before(changes),
+    )  # fmt: skip
     return [judge(db, metric, look_at) for metric in contract.business_metrics]
 
 
@@ -176,8 +179,8 @@ def _write_down(
 ) -> None:  # fmt: skip
     release = seen.release
     for one in judged:
-        if one.memory:
-            monitor_states.save(db, one.memory, one.before)
+        for memory, before in one.memories:
+            monitor_states.save(db, memory, before)
     observations.save_verdicts(db, [_verdict(one, order, release) for one in findings], now)
     signals.save_signals(db, order.use_case, release.version, order.as_of, seen.signals, now)
     close_ripe_loops(db, contract, findings[0].metric.name, order.as_of)

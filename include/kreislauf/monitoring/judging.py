@@ -16,15 +16,16 @@ from math import isfinite
 from sqlalchemy import Connection
 
 from include.kreislauf.errors import QueryError
+from include.kreislauf.monitoring.control import live_minus_control
 from include.kreislauf.monitoring.memory import Memory
 from include.kreislauf.monitoring.observing import Bookmark, Observation, read_on
 from include.kreislauf.monitoring.plausibility import doubts
 from include.kreislauf.monitoring.queries import Observe
+from include.kreislauf.monitoring.tested import Tested, sequential_test, watch_of
 from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift
-from include.kreislauf.monitoring.watching import Scale, Watch
 from include.kreislauf.monitoring.wording import sentence
 from include.kreislauf.requirements.contract import BusinessMetric, PortfolioUplift, Reported, canonical_json
-from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried, SequentialTest
+from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried
 from include.kreislauf.store import monitor_states, observations
 from include.kreislauf.store.arrivals import OutcomesOf, ReportsOf, contradicted
 from include.kreislauf.store.monitor_states import MonitorState
@@ -39,8 +40,6 @@ RULES = "1"
 ANSWERED = (Arm.CHAMPION.value, Arm.BASELINE.value, Arm.CANARY.value)
 """What a release answered for itself, also before it went live."""
 
-Tested = Reported | Outcomes | Queried
-
 
 @dataclass(frozen=True)
 class Pass:
@@ -49,6 +48,7 @@ class Pass:
     Parameters
     ----------
     since: when the release went live.
+    before: the release before, whose answers to a share of the requests are the control; ``None``: there is none.
     observe: how other systems are asked; ``None``: they cannot be asked here.
     """
 
@@ -58,6 +58,7 @@ class Pass:
     as_of: datetime
     limits: Monitoring
     observe: Observe | None = None
+    before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,19 @@ class Judged:
     ----------
     before: the memory that was read.
     memory: ``None``: it stays as it is.
+    control: likewise, that of the control.
     """
 
     judgement: Judgement
     before: MonitorState | None = None
     memory: MonitorState | None = None
+    control: Judged | None = None
+
+    @property
+    def memories(self) -> list[tuple[MonitorState, MonitorState | None]]:
+        """What is to be written down, with what was read before."""
+        own = [(self.memory, self.before)] if self.memory else []
+        return own + (self.control.memories if self.control else [])
 
 
 def judge(db: Connection, metric: BusinessMetric, look: Pass) -> Judged:
@@ -98,10 +107,7 @@ def _judge_uplift(db: Connection, metric: PortfolioUplift, look: Pass) -> Judgem
 
 
 def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:
-    before = monitor_states.find(db, look.use_case, metric.name, look.release, Arm.CHAMPION)
-    test = digest(metric)
-    is_usable = before is not None and before.test == test and before.as_of <= look.as_of
-    memory = Memory.from_dict(before.body) if before and is_usable else Memory(began=look.since)
+    before, memory = _remembered(db, metric, look, Arm.CHAMPION)
     try:
         new, mark = _new_observations(db, metric, look, memory.mark)
     except QueryError as error:
@@ -110,16 +116,46 @@ def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:
     memory = take(metric, replace(memory, mark=mark), new)
     bad = contradicted(db, [one.id for one in memory.intake.newest], look.as_of)
     judgement = conclude(metric, memory, look.limits, look.as_of, contradicted=bad)
-    if before and before.as_of > look.as_of:  # a look at the past leaves nothing behind
-        return Judged(judgement, before)
-    key = (look.use_case, metric.name, look.release, Arm.CHAMPION.value)
-    return Judged(judgement, before, MonitorState(*key, test, look.as_of, memory.to_dict()))
+    found = Judged(judgement, before, _to_remember(metric, look, Arm.CHAMPION, before, memory))
+    return _beside_control(db, metric, look, found, memory)
+
+
+def _beside_control(db: Connection, metric: Tested, look: Pass, found: Judged, live: Memory) -> Judged:
+    """With the difference from the release before, where that answers a share of the requests."""
+    if not isinstance(metric, Outcomes) or look.limits.control is None or look.before is None:
+        return found
+    before, memory = _remembered(db, metric, look, Arm.CONTROL)
+    maturity = timedelta(days=metric.maturity_days)
+    source = OutcomesOf(look.use_case, look.before, (Arm.CONTROL.value,), maturity, since=look.since)
+    new, mark = read_on(db, source, memory.mark, look.as_of)
+    memory = take(metric, replace(memory, mark=mark), new)
+    judgement = replace(found.judgement, control=live_minus_control(metric, live, memory))
+    beside = Judged(judgement, before, _to_remember(metric, look, Arm.CONTROL, before, memory))
+    return replace(found, judgement=judgement, control=beside)
+
+
+def _remembered(db: Connection, metric: Tested, look: Pass, arm: Arm) -> tuple[MonitorState | None, Memory]:
+    """What the store has, and the memory to go on with: a new one where that is another test's, or a later one's."""
+    before = monitor_states.find(db, look.use_case, metric.name, look.release, arm.value)
+    if before and before.test == digest(metric) and before.as_of <= look.as_of:
+        return before, Memory.from_dict(before.body)
+    return before, Memory(began=look.since)
+
+
+def _to_remember(
+    metric: Tested, look: Pass, arm: Arm, before: MonitorState | None, memory: Memory
+) -> MonitorState | None:
+    """``None``: a look at the past leaves nothing behind."""
+    if before and before.as_of > look.as_of:
+        return None
+    key = (look.use_case, metric.name, look.release, arm.value)
+    return MonitorState(*key, digest(metric), look.as_of, memory.to_dict())
 
 
 def take(metric: Tested, memory: Memory, new: Iterable[Observation]) -> Memory:
     """What is remembered after more observations, in the order in which they became known."""
     measured = [one for one in (_measured(metric, one) for one in new) if one is not None]
-    low, high = _test(metric).bounds
+    low, high = sequential_test(metric).bounds
     plausible = [isfinite(one.value) and low <= one.value <= high for one in measured]
     good = [one for one, is_good in zip(measured, plausible, strict=True) if is_good]
     watch, scale = watch_of(metric)
@@ -144,7 +180,7 @@ def conclude(
     watch, scale = watch_of(metric)
     opinion = watch.opinion(memory.watch)
     why_not = doubts(
-        memory.intake, limits, _test(metric).bounds, contradicted=contradicted,
+        memory.intake, limits, sequential_test(metric).bounds, contradicted=contradicted,
         always_vary=isinstance(metric, Outcomes) and metric.measure == "absolute_error",
     )  # fmt: skip
     why_not += _starved(metric, memory, limits, as_of)
@@ -161,22 +197,10 @@ def conclude(
     )  # fmt: skip
 
 
-def watch_of(metric: Tested) -> tuple[Watch, Scale]:
-    """The tests of a metric, and the scale on which they work."""
-    test = _test(metric)
-    scale = Scale(*test.bounds, metric.direction)
-    return Watch.of(test, metric.threshold, scale), scale
-
-
 def digest(metric: Tested) -> str:
     """Of what decides over a metric's observations and tests; with another one, they begin anew."""
     body = metric.model_dump(mode="json", exclude={"unit", "name"})
     return sha256(canonical_json({**body, "rules": RULES}).encode()).hexdigest()
-
-
-def _test(metric: Tested) -> SequentialTest:
-    assert metric.test is not None  # noqa: S101 - judged otherwise
-    return metric.test
 
 
 def _new_observations(

@@ -12,7 +12,9 @@ from include.kreislauf.monitoring.plausibility import Intake
 from include.kreislauf.monitoring.watching import WatchState
 
 DAYS = 100
-"""So many days' means are kept, to be shown."""
+"""So many days' means are kept, to be shown, and to be compared with a control's."""
+
+Sums = tuple[int, float, float]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Memory:
     began: when the release went live.
     mark: how far its observations are read.
     newest_at: when the latest observation became known.
-    days: by day, how many plausible observations there were and their sum, in the metric's unit.
+    days: by day, how many plausible observations there were, their sum and that of their squares, in the metric's unit.
     """
 
     began: datetime
@@ -32,23 +34,28 @@ class Memory:
     watch: WatchState = field(default_factory=WatchState)
     intake: Intake = field(default_factory=Intake)
     newest_at: datetime | None = None
-    days: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    days: Mapping[str, Sums] = field(default_factory=dict)
 
     def counted(self, new: Iterable[Observation]) -> Memory:
         """With more observations in the means of their days."""
         days = dict(self.days)
         for one in new:
             day = f"{one.known_at:%Y-%m-%d}"
-            number, total = days.get(day, (0, 0.0))
-            days[day] = (number + 1, total + one.value)
+            number, total, squares = days.get(day, (0, 0.0, 0.0))
+            days[day] = (number + 1, total + one.value, squares + one.value**2)
         return replace(self, days={day: days[day] for day in sorted(days)[-DAYS:]})
 
     def by_day(self) -> dict[datetime, float]:
         """Mean of each day."""
         return {
             datetime.fromisoformat(day).replace(tzinfo=UTC): total / number
-            for day, (number, total) in self.days.items()
+            for day, (number, total, _) in self.days.items()
         }
+
+    def since(self, day: str) -> Sums:
+        """The sums from a day on."""
+        found = [sums for one, sums in self.days.items() if one >= day]
+        return sum(one[0] for one in found), sum(one[1] for one in found), sum(one[2] for one in found)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -58,7 +65,7 @@ class Memory:
             "watch": self.watch.to_dict(),
             "intake": self.intake.to_dict(),
             "newest_at": self.newest_at.isoformat() if self.newest_at else None,
-            "days": {day: list(pair) for day, pair in self.days.items()},
+            "days": {day: list(sums) for day, sums in self.days.items()},
         }
 
     @classmethod
@@ -71,5 +78,8 @@ class Memory:
             watch=WatchState.from_dict(kept["watch"]),
             intake=Intake.from_dict(kept["intake"]),
             newest_at=datetime.fromisoformat(newest_at) if newest_at else None,
-            days={day: (int(number), float(total)) for day, (number, total) in kept["days"].items()},
+            days={
+                day: (int(n), float(total), float(squares))
+                for day, (n, total, squares) in kept["days"].items()
+            },
         )

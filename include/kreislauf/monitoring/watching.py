@@ -75,6 +75,7 @@ class WatchState:
     after: since the alarm.
     reference: as it was learnt; ``None``: given, or not learnt yet.
     began, day, alarm: in days since the release began: the detection, the latest observation, the alarm.
+    set_in: likewise, since when a fall is likely to have set in.
     cause: which test gave it.
     """
 
@@ -85,6 +86,7 @@ class WatchState:
     reference: float | None = None
     began: float = 0.0
     day: float = 0.0
+    set_in: float = 0.0
     alarm: float | None = None
     cause: Literal["fall", "level"] | None = None
 
@@ -186,12 +188,13 @@ class Watch:
                 fall = detector.update(state.fall, x[:used], at[:used] - state.began)
         calm = max(0, fall.calm_at - state.fall.observations)
         sinking = update(MeanState() if calm else state.sinking, x[calm:used])
+        set_in = float(at[calm - 1]) if calm else state.set_in
         level, day = update(state.level, x[:used]), float(at[used - 1])
-        state = replace(state, level=level, fall=fall, sinking=sinking, day=day)
+        state = replace(state, level=level, fall=fall, sinking=sinking, day=day, set_in=set_in)
         if fall.alarm_at is not None:
             return replace(state, alarm=day, cause="fall"), used
         if level.observations == look and self._evidence(state)["level"] >= 1 / self.false_alarms:
-            return replace(state, alarm=day, cause="level", sinking=level), used
+            return replace(state, alarm=day, cause="level", sinking=level, set_in=state.began), used
         if learning and self.learn <= level.observations in (self.learn, look):
             return self._learn(state), used
         return state, used
@@ -212,7 +215,7 @@ class Watch:
         used = min(len(x), _next_look(seen) - seen)
         after, day = update(state.after, x[:used]), float(at[used - 1])
         if after.observations == _next_look(seen) and interval(after, self.confidence).low >= self.threshold:
-            return WatchState(level=after, reference=state.reference, began=day, day=day), used
+            return WatchState(level=after, reference=state.reference, began=day, day=day, set_in=day), used
         level, sinking = update(state.level, x[:used]), update(state.sinking, x[:used])
         return replace(state, level=level, sinking=sinking, after=after, day=day), used
 
