@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from include.kreislauf.errors import QueryError
+from include.kreislauf.monitoring.judging import Pass, judge
 from include.kreislauf.monitoring.promql import SETTLE
 from include.kreislauf.monitoring.queries import Observe, observer
-from include.kreislauf.requirements.monitoring import Queried
+from include.kreislauf.monitoring.verdicts import Judgement
+from include.kreislauf.requirements.monitoring import Monitoring, Queried
 from include.kreislauf.settings import Settings
+from include.kreislauf.store.database import Store
 from tests.conftest import BOTH
 from tests.support.prometheus import PROMETHEUS, running_prometheus
 
@@ -37,7 +40,7 @@ SQL = "SELECT at AS observed_at, kept AS value FROM orders"
 
 def metric(engine: str, query: str, **source: Any) -> Queried:
     return Queried.model_validate({
-        "kind": "query", "name": "kept", "threshold": 0.8, "test": {"bounds": [0, 1]},
+        "kind": "query", "name": "kept", "threshold": 0.5, "test": {"bounds": [0, 1], "reference": 0.8},
         "source": {"engine": engine, "connection": "plant", "query": query, **source},
     })  # fmt: skip
 
@@ -114,12 +117,15 @@ needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="apt-get instal
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A rate every minute for ten hours, with a gap in the fifth; two series of errors."""
+    """A rate every minute for ten hours, with a gap in the fifth; two series of errors; what falls after ten hours."""
     minutes = [BEGIN + timedelta(minutes=n) for n in range(601)]
     there = [at for at in minutes if not 240 < (at - BEGIN).total_seconds() / 60 < 300]
     rate = [(at, (at - BEGIN) / HOUR) for at in there]
     errors = {f'errors{{service="{name}"}}': [(at, 1.0) for at in minutes] for name in ("a", "b")}
-    with running_prometheus(tmp_path_factory.mktemp("prometheus"), {"rate": rate, **errors}) as address:
+    day = [BEGIN + timedelta(minutes=n) for n in range(24 * 60)]
+    kept = [(at, (0.8 if at < BEGIN + 10 * HOUR else 0.2) + at.minute / 500) for at in day]
+    history = {"rate": rate, **errors, "kept": kept}
+    with running_prometheus(tmp_path_factory.mktemp("prometheus"), history) as address:
         yield address
 
 
@@ -166,6 +172,22 @@ def test_what_is_no_single_series_says_so(prometheus: str, query: str, said: str
     with pytest.raises(QueryError, match=said) as found:
         asking(prometheus)(metric("promql", query), BEGIN, BEGIN + 2 * HOUR)
     assert found.value.where == "kept (connection plant)"
+
+
+@needs_prometheus
+def test_a_fall_is_a_breach_and_a_server_that_is_away_neither_good_nor_bad(
+    prometheus: str, migrated_file: Path
+) -> None:
+    def judged(hours: int, address: str) -> Judgement:
+        look = Pass("shop", 1, BEGIN, BEGIN + hours * HOUR, Monitoring(), asking(address))
+        with Store(f"sqlite:///{migrated_file}").read() as db:
+            return judge(db, metric("promql", "kept", every_hours=0.1), look).judgement
+
+    assert judged(10, prometheus).verdict == "healthy"
+    assert judged(23, prometheus).verdict == "breach"
+    away = judged(23, "http://127.0.0.1:1")
+    assert away.verdict == "inconclusive"
+    assert "cannot be had: kept (connection plant): Prometheus: no answer" in away.text
 
 
 @pytest.mark.parametrize(("address", "said"), [

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from include.kreislauf.monitoring.signals import UNITS
 from include.kreislauf.service.app import create_app
 from include.kreislauf.settings import ROOT, Settings
 
@@ -79,6 +80,12 @@ def test_every_metric_is_one_that_the_service_exports(tmp_path: Path) -> None:
     used = {name for rule in rules() for name in re.findall(r"\bkreislauf_\w+", rule["expr"])}
     assert len(used) > 10
     assert used <= exported
+
+
+def test_every_signal_is_one_that_monitoring_takes() -> None:
+    used = {name for rule in rules() for name in re.findall(r'signal!?="(\w+)"', rule["expr"])}
+    assert used
+    assert used <= set(UNITS)
 
 
 def test_every_alert_says_what_to_do_next() -> None:
