@@ -47,6 +47,8 @@ EXPECTED = {
 USE_CASE, METRIC = "simulated", "satisfied_users"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MATURITY = 2.0
+FIRST_SEED = 1_000
+"""The seeds below were looked at while the rules were written."""
 DETECTOR = FallDetector(SATISFIED, BAD, 0.01, 90)
 
 
@@ -67,7 +69,7 @@ def diagnosis(size: Sized) -> dict[str, Any]:
     """Share of the histories of each cause whose way back is the right one, and what was said of the others."""
     with TemporaryDirectory() as folder:
         place = _prepared(Path(folder))
-        asked = [(cause, seed) for cause in CAUSES for seed in range(size.scenarios)]
+        asked = [(cause, seed) for cause in CAUSES for seed in range(FIRST_SEED, FIRST_SEED + size.scenarios)]
         answers = Parallel(n_jobs=2)(delayed(limited(_said))(place, cause, seed) for cause, seed in asked)
     said: dict[str, list[str]] = {cause: [] for cause in CAUSES}
     for (cause, _), answer in zip(asked, answers, strict=True):

@@ -91,6 +91,22 @@ def test_classes_are_compared_by_wrong_answers() -> None:
     assert "share of wrong answers" in changed.text
 
 
+def test_a_great_change_shows_in_a_few_dozen_outcomes() -> None:
+    assert challenge(
+        fitted(), FEATURES, rows(1500) + rows(40, slope=-1.0, seed=1), "regression", "mae"
+    ).better
+
+
+def test_a_challenger_as_ignorant_as_the_champion_is_not_better() -> None:
+    """Nothing can be learnt, and outcomes have heavy tails: where chance could fool it most."""
+    champion, generator = fitted(Ridge(alpha=1e9)), np.random.default_rng(7)
+    for _ in range(20):
+        log = rows(160)
+        for row, noise in zip(log, generator.standard_t(3, size=160), strict=True):
+            row.outcome = float(noise)
+        assert not challenge(champion, FEATURES, log, "regression", "mae").better
+
+
 def test_too_few_rows_or_rows_without_features_say_nothing() -> None:
     for log in (rows(SMALLEST - 1), rows(500, features=False)):
         found = challenge(fitted(), FEATURES, log, "regression", "mae")

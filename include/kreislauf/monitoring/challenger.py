@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,13 @@ from include.kreislauf.statistics.verdicts import two_sided
 from include.kreislauf.training.parallel import deadline, one_thread
 from include.kreislauf.training.trials import WINSOR
 
-SMALLEST, LARGEST = 100, 1_600
+SMALLEST, LARGEST = 20, 1_280
 """Rows of the smallest and of the largest window a challenger is fitted and compared in."""
 LEARNT = 2 / 3
 """Share of a window's rows, the older ones, that the challenger is fitted on."""
-ERROR = 0.01
+FORWARD_ROWS, STEPS = 200, 4
+"""Windows of up to so many rows are used to the full: fitted on a fifth, compared on the next, fitted on both, and so on."""
+ERROR = 0.05
 """Chance that a challenger is called better, or an error higher, although it is not."""
 MARGIN = 0.02
 """Share of the champion's error that a challenger must surely undercut: less is not worth a training."""
@@ -90,7 +93,8 @@ def challenge(
     seconds: wall clock, in all.
 
     Source: Tashman, Out-of-sample tests of forecasting accuracy, International Journal of Forecasting 16 (2000), for
-    the split by time.
+    the split by time; Dawid, The prequential approach, Journal of the Royal Statistical Society A 147 (1984), for
+    going forward in steps.
     """
     judge = _judge(task, metric)
     try:
@@ -106,10 +110,9 @@ def challenge(
     if not found:
         return Challenge(None, False, "not known: all that happened is of one class")
     size, gain = max(found.items(), key=lambda one: one[1].low)
-    learnt = int(size * LEARNT)
     text = (
-        f"a challenger fitted on {learnt} rows undercuts the champion's {judge.name} on the {size - learnt} after them "
-        f"by {gain.mean:.1%} ({gain.low:.1%} to {gain.high:.1%}); {MARGIN:.0%} needed"
+        f"a challenger that learns from the newest {size} outcomes undercuts the champion's {judge.name} on those that come "
+        f"after what it has learnt from by {gain.mean:.1%} ({gain.low:.1%} to {gain.high:.1%}); {MARGIN:.0%} needed"
     )
     return Challenge(gain, gain.low > MARGIN, text)
 
@@ -176,7 +179,7 @@ def _gains(champion: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Met
     level, found = two_sided(1 - ERROR / len(sizes)), {}
     for size in sizes:
         happened = outcomes[-size:]
-        if judge.task == "classification" and len(np.unique(happened[: int(size * LEARNT)])) < 2:
+        if judge.task == "classification" and len(np.unique(happened[: _cuts(size)[0]])) < 2:
             continue
         found[size] = _compared(champion, table.iloc[-size:], happened, judge, level)
         if found[size].low > MARGIN:
@@ -187,19 +190,33 @@ def _gains(champion: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Met
 def _compared(
     champion: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Metric, level: float
 ) -> Interval:
-    learnt = int(len(table) * LEARNT)
-    targets = outcomes[:learnt]
+    cuts = _cuts(len(table))
+    parts = []
+    for learnt, end in pairwise(cuts):
+        challenger = _fitted(champion, table.iloc[:learnt], outcomes[:learnt], judge)
+        parts.append(_losses(challenger, table.iloc[learnt:end], outcomes[learnt:end], judge))
+    own = _blocks(np.concatenate(parts))
+    other = _blocks(_losses(champion, table.iloc[cuts[0] :], outcomes[cuts[0] :], judge))
+    return block_bootstrap_gain({name: (own[name], other[name]) for name in own}, judge.gain, level)
+
+
+def _cuts(size: int) -> list[int]:
+    """How many rows are learnt from, step by step; each step is compared on those up to the next."""
+    if size > FORWARD_ROWS:
+        return [int(size * LEARNT), size]
+    return [size * step // (STEPS + 1) for step in range(1, STEPS + 2)]
+
+
+def _fitted(champion: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Metric) -> Pipeline:
     if judge.task == "regression":  # as in training
-        targets = np.clip(targets, *np.quantile(targets, [WINSOR, 1 - WINSOR]))
+        outcomes = np.clip(outcomes, *np.quantile(outcomes, [WINSOR, 1 - WINSOR]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the comparison says what it is worth
-        challenger = _unfitted(champion).fit(table.iloc[:learnt], targets)
-    later, happened = table.iloc[learnt:], outcomes[learnt:]
-    own, other = (
-        _blocks(judge.losses(happened, np.asarray(one.predict(later), dtype=np.float64)))
-        for one in (challenger, champion)
-    )
-    return block_bootstrap_gain({name: (own[name], other[name]) for name in own}, judge.gain, level)
+        return _unfitted(champion).fit(table, outcomes)
+
+
+def _losses(model: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Metric) -> Floats:
+    return judge.losses(outcomes, np.asarray(model.predict(table), dtype=np.float64))
 
 
 def _unfitted(model: BaseEstimator) -> Any:
