@@ -24,7 +24,7 @@ from include.kreislauf.requirements.monitoring import Monitoring, Queried
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.database import Store
 from tests.conftest import BOTH
-from tests.support.prometheus import PROMETHEUS, running_prometheus
+from tests.support.prometheus import running_prometheus
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -112,8 +112,6 @@ def test_a_missing_connection_names_the_variable() -> None:
 
 # --- Prometheus
 
-needs_prometheus = pytest.mark.skipif(PROMETHEUS is None, reason="apt-get install prometheus")
-
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -129,14 +127,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@needs_prometheus
 def test_each_step_is_an_observation_and_a_gap_is_none(prometheus: str) -> None:
     found = asking(prometheus)(metric("promql", "rate", every_hours=0.5), BEGIN, BEGIN + 10 * HOUR)
     steps = [n / 2 for n in range(20) if n != 9]  # 04:30 lies in the gap
     assert found == [(BEGIN + step * HOUR + SETTLE, step) for step in steps]
 
 
-@needs_prometheus
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 36_000), min_size=1, max_size=4), st.sampled_from([0.25, 1.0, 1 / 7]))
 def test_however_the_time_is_cut_the_same_steps_come(prometheus: str, cuts: list[int], every: float) -> None:
@@ -147,14 +143,12 @@ def test_however_the_time_is_cut_the_same_steps_come(prometheus: str, cuts: list
     assert [one for part in parts for one in part] == whole
 
 
-@needs_prometheus
 @pytest.mark.parametrize("query", ["absent_metric", "rate / 0", "0 * rate / 0", "-rate / 0"])
 def test_no_series_and_no_number_are_unknown(prometheus: str, query: str) -> None:
     since = BEGIN + HOUR
     assert asking(prometheus)(metric("promql", query), since, BEGIN + 3 * HOUR) == []
 
 
-@needs_prometheus
 def test_a_long_time_is_asked_for_in_pieces(prometheus: str) -> None:
     ask = asking(prometheus)
     year = ask(metric("promql", "vector(1)", every_hours=0.5), BEGIN, BEGIN + timedelta(days=365))
@@ -163,7 +157,6 @@ def test_a_long_time_is_asked_for_in_pieces(prometheus: str) -> None:
         ask(metric("promql", "vector(1)", every_hours=0.001), BEGIN, BEGIN + timedelta(days=365))
 
 
-@needs_prometheus
 @pytest.mark.parametrize(("query", "said"), [
     ("errors", r"gives 2 series: .*\"service\": \"a\""), ("sum(", "Prometheus: bad_data: .*parse error"),
     ('"text"', "Prometheus: bad_data"),
@@ -174,7 +167,6 @@ def test_what_is_no_single_series_says_so(prometheus: str, query: str, said: str
     assert found.value.where == "kept (connection plant)"
 
 
-@needs_prometheus
 def test_a_fall_is_a_breach_and_a_server_that_is_away_neither_good_nor_bad(
     prometheus: str, migrated_file: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.kreislauf.monitoring.signals import UNITS
 from include.kreislauf.service.app import create_app
 from include.kreislauf.settings import ROOT, Settings
+from tests.support.prometheus import program
 
 FOLDER = ROOT / "include" / "observability" / "prometheus"
 RULES, TESTS = sorted(FOLDER.glob("rules/*.yml")), sorted(FOLDER.glob("tests/*.yml"))
@@ -22,9 +22,9 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), 
 
 
 def promtool(*arguments: str | Path) -> None:
-    if (tool := shutil.which("promtool")) is None:
-        pytest.skip("apt-get install prometheus")
-    done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [program("promtool"), *map(str, arguments)], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
