@@ -13,7 +13,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection bench-science bench-service help mlflow setup setup-dev run test check format requirements schema clean
+.PHONY: add-source bench-collection bench-monitoring bench-science bench-service help mlflow setup setup-dev run test check format requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -84,6 +84,9 @@ bench-collection: $(VENV)/.bench ## Measure the reading of GitHub events against
 
 bench-science: setup-dev ## Measure candidates, intervals, search and pipeline on the recorded panel (../shared/data)
 	$(BIN)/python -m benchmarks.science
+
+bench-monitoring: setup-dev ## Measure verdicts, diagnosis, loops and replays: ARGS="--quick", ARGS="--only detector"
+	$(BIN)/python -m benchmarks.monitoring $(ARGS)
 
 bench-service: setup-dev ## Measure the service beside MLflow, BentoML and LitServe, and releases that change under load
 	$(BIN)/python -m benchmarks.service $(ARGS)
