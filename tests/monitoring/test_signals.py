@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,8 +47,12 @@ def requests(known: Iterable[bool]) -> list[Any]:
 
 
 def contract(**monitoring: Any) -> Contract:
-    found = load_contract(EXAMPLE / "contract.yaml")
-    return found.model_copy(update={"name": USE_CASE, "monitoring": Monitoring(**monitoring)})
+    return example().model_copy(update={"name": USE_CASE, "monitoring": Monitoring(**monitoring)})
+
+
+@lru_cache(maxsize=1)
+def example() -> Contract:
+    return load_contract(EXAMPLE / "contract.yaml")
 
 
 def loaded(files: dict[str, bytes], snapshot: dict[str, Any]) -> LoadedRelease:
