@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import select, update
 
 from include.kreislauf.store import observations
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.log_archive import archive
 from include.kreislauf.store.observations import Verdict
 from include.kreislauf.store.rollup import roll_up
 from include.kreislauf.store.schema import outcome_conflicts, outcomes
@@ -211,6 +213,18 @@ def test_what_contradicts_an_outcome_is_kept_once_beside_it(store: Store):
     with store.read() as db:
         assert db.scalars(select(outcome_conflicts.c.value)).all() == [2.0]
         assert db.scalars(select(outcomes.c.value)).all() == [1.0]
+
+
+def test_what_contradicts_an_outcome_goes_with_it(store: Store, tmp_path: Path):
+    rows = [prediction(id=name, created_at=at) for name, at in (("older", NOW), ("newest", LATER))]
+    log(store, *rows)
+    for row in rows:
+        assert [outcome(store, row["id"], value) for value in (1.0, 2.0)] == ["stored", "conflict"]
+    roll_up(store, USE_CASE, NOW + DAY, LATER)
+    archive(store, USE_CASE, NOW + DAY, tmp_path, LATER)
+    with store.read() as db:  # the newest of an entity and a period stays, with all that is known of it
+        for table in (outcomes, outcome_conflicts):
+            assert db.scalars(select(table.c.prediction_id)).all() == ["newest"]
 
 
 @pytest.mark.parametrize("rolled", [False, True])

@@ -27,6 +27,7 @@ from include.kreislauf.store.schema import (
     log_counts,
     log_days,
     log_newest,
+    outcome_conflicts,
     outcomes,
     predictions,
     shadow_predictions,
@@ -178,6 +179,7 @@ def _delete(store: Store, one: Archive, folder: Path, now: datetime) -> None:
             kept = set(db.scalars(select(log_newest.c.id).where(log_newest.c.id.in_(part))))
             gone = [row for row in part if row not in kept]
             db.execute(delete(outcomes).where(outcomes.c.prediction_id.in_(gone)))
+            db.execute(delete(outcome_conflicts).where(outcome_conflicts.c.prediction_id.in_(gone)))
             db.execute(delete(shadow_predictions).where(shadow_predictions.c.prediction_id.in_(part)))
             db.execute(delete(predictions).where(predictions.c.id.in_(part)))
     with store.write() as db:
