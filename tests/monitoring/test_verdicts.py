@@ -205,3 +205,15 @@ def test_novelty_is_the_share_of_requested_entities_that_the_release_does_not_kn
 
 def test_without_requests_nothing_is_known_of_novelty() -> None:
     assert verdicts.novelty([]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "side"), [(97, "breach", "above"), (95, "healthy", "not above")]
+)
+def test_where_less_is_better_a_mean_above_the_threshold_is_a_breach(
+    value: float, verdict: str, side: str
+) -> None:
+    cost = REPORTED.model_copy(update={"direction": "lower"})
+    judged = verdicts.judge_reported(cost, told([value, value], [value, value]))
+    assert judged.verdict == verdict
+    assert f"is {side} the threshold 96" in judged.text
