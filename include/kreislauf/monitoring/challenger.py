@@ -30,6 +30,8 @@ from include.kreislauf.training.trials import WINSOR
 
 SMALLEST, LARGEST = 20, 1_280
 """Rows of the smallest and of the largest window a challenger is fitted and compared in."""
+GROWTH = 1.5
+"""From one window to the next: a change then lies within one that is little longer than itself."""
 LEARNT = 2 / 3
 """Share of a window's rows, the older ones, that the challenger is fitted on."""
 FORWARD_ROWS, STEPS = 200, 4
@@ -175,7 +177,7 @@ def _table(features: Mapping[str, Sequence[str]], rows: Sequence[Any]) -> tuple[
 
 def _gains(champion: Pipeline, table: pd.DataFrame, outcomes: Floats, judge: Metric) -> dict[int, Interval]:
     """By window, the share of the champion's error that a challenger undercuts; the first that is sure is the last."""
-    sizes = windows(len(table), SMALLEST, LARGEST)
+    sizes = windows(len(table), SMALLEST, LARGEST, GROWTH)
     level, found = two_sided(1 - ERROR / len(sizes)), {}
     for size in sizes:
         happened = outcomes[-size:]

@@ -140,12 +140,12 @@ def share_of(share: float, size: float, confidence: float) -> Interval:
     return Interval(max(0.0, float(middle - half)), share, min(1.0, float(middle + half)), 2 * confidence - 1)
 
 
-def windows(rows: int, smallest: int, largest: int) -> list[int]:
-    """Sizes of the newest windows to look at, each twice the one before: a change shows first in a small one."""
-    found, size = [], smallest
-    while size <= min(rows, largest):
-        found.append(size)
-        size *= 2
+def windows(rows: int, smallest: int, largest: int, growth: float = 2.0) -> list[int]:
+    """Sizes of the newest windows to look at, each larger than the one before: a change shows first in a small one."""
+    found, size = [], float(smallest)
+    while round(size) <= min(rows, largest):
+        found.append(round(size))
+        size *= growth
     return found
 
 
