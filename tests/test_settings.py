@@ -51,7 +51,7 @@ VALUES = {
     "use_cases": "/srv/use_cases", "data": "s3://bucket/data", "clock": "given",
     "monitoring_schedule": "", "requirements_schedule": "0 0 * * *", "code_version": "abc123",
     "allowed_hosts": "api.github.com,http://127.0.0.1:8123", "mirrors": '{"https://a": "https://b"}', "request_deadline": "60.0",
-    "spool_megabytes": "32", "log_days": "30",
+    "spool_megabytes": "32", "log_days": "30", "outcomes_per_minute": "600",
     "training_jobs": "3", "map_training": "True", "dask_scheduler": "tcp://scheduler:8786", "tracking_url": "http://mlflow:5000",
     "signing_key": "/run/secrets/release.key", "trusted_keys": "/etc/kreislauf/trusted",
     "stranded_minutes": "10.0", "keys_required": "True", "delivery_interval": "30.0", "spool": "/var/spool/kreislauf",

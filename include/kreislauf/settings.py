@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="The most that one process of the prediction service keeps in its spool.",
     )
+    outcomes_per_minute: int = Field(
+        60_000,
+        ge=0,
+        description="Outcomes and reports that one API key may send to one process of the prediction service in a "
+        "minute; 0: as many as it likes.",
+    )
     log_days: int = Field(
         400, ge=1, description="Days that predictions stay in the store before `log archive` takes them out."
     )

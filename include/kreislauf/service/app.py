@@ -17,6 +17,7 @@ from include.kreislauf.service.arms import Counts
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.gate import Gate, needed
 from include.kreislauf.service.journal import Journal
+from include.kreislauf.service.limits import RateLimit
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.predicting import Predicting
 from include.kreislauf.service.problems import add_handlers
@@ -89,7 +90,8 @@ def create_app(settings: Settings | None = None, store: Store | None = None) -> 
         title="Kreislauf predictions", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
         description="Answers from the live releases, and takes what really happened.",
     )  # fmt: skip
-    app.state.service = Service(settings, store, follower, predicting, journal, metrics)
+    rate = RateLimit(settings.outcomes_per_minute)
+    app.state.service = Service(settings, store, follower, predicting, journal, metrics, rate)
     app.include_router(router)
     add_handlers(app)
     app.gate = Gate(

@@ -3,18 +3,64 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from math import ceil
+from time import monotonic
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from include.kreislauf.service.problems import invalid
+from include.kreislauf.service.problems import RefusedError, invalid
 from include.kreislauf.service.schemas import Fault
 
 MAX_BODY_BYTES = 1_000_000
 MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+class RateLimit:
+    """A token bucket for each client: it holds what a minute allows, and fills steadily.
+
+    Parameters
+    ----------
+    per_minute: what one client may spend in a minute, in the long run; 0: as much as it likes.
+    clock: seconds from any beginning.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = monotonic) -> None:
+        self._per_minute, self._clock = per_minute, clock
+        self._left: dict[str | None, tuple[float, float]] = {}
+
+    def spend(self, client: str | None, count: int, name: str) -> None:
+        """Take what a request costs from its client's bucket; what costs more than a full one waits for that.
+
+        Parameters
+        ----------
+        client: id of the API key; all requests without one share a bucket.
+        count, name: how many items the request has, and the field they are in.
+
+        Raises
+        ------
+        RefusedError: 429 and ``Retry-After``; nothing was taken.
+        """
+        if not self._per_minute:
+            return
+        full, now = float(self._per_minute), self._clock()
+        left, since = self._left.get(client, (full, now))
+        left = min(full, left + (now - since) * full / 60)
+        if (missing := min(count, full) - left) > 0:
+            raise _too_many(name, self._per_minute, ceil(missing * 60 / full))
+        self._left[client] = left - count, now
+
+
+def _too_many(name: str, per_minute: int, seconds: int) -> RefusedError:
+    allowed = f"{per_minute} outcomes and reports a minute of one key (KREISLAUF_OUTCOMES_PER_MINUTE)"
+    return RefusedError(
+        429, f"too many {name} from this client; nothing was stored: send the same again in {seconds} s",
+        [Fault(field=name, reason="are more than is left of this minute", allowed=allowed)],
+        {"Retry-After": str(seconds)},
+    )  # fmt: skip
 
 
 def limited(receive: Receive) -> Receive:

@@ -50,6 +50,12 @@ class Metrics:
         self.reports = self._counter(
             "reports", "Metric reports received, by what became of them.", "use_case", "answer"
         )
+        self.limited = self._counter(
+            "limited",
+            "Requests refused because their client sent too many outcomes and reports.",
+            "use_case",
+            "what",
+        )
         self.load_failures = self._counter(
             "release_load_failures", "Attempts to load a release that failed.", "use_case"
         )

@@ -20,7 +20,7 @@ from include.kreislauf.errors import StoreError
 from include.kreislauf.service import schemas
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.journal import Journal
-from include.kreislauf.service.limits import refuse_future
+from include.kreislauf.service.limits import RateLimit, refuse_future
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.predicting import Predicting
 from include.kreislauf.service.problems import RefusedError, in_short, unavailable
@@ -41,13 +41,16 @@ class Service:
     predicting: Predicting
     journal: Journal
     metrics: Metrics
+    rate: RateLimit
 
-    def taken_at(self, use_case: str, name: str, observed_at: Sequence[datetime]) -> datetime:
+    def taken_at(
+        self, use_case: str, name: str, observed_at: Sequence[datetime], client: str | None
+    ) -> datetime:
         """The time at which what was observed of a use case is taken.
 
         Raises
         ------
-        RefusedError: nothing of the use case is live, or an item's time has not come yet.
+        RefusedError: nothing of the use case is live, an item's time has not come yet, or the client sends too many.
         """
         self.predicting.require_live(use_case)
         now = self.settings.now()
@@ -55,6 +58,11 @@ class Service:
             refuse_future(
                 ((f"{name}.{index}.observed_at", moment) for index, moment in enumerate(observed_at)), now
             )
+        try:
+            self.rate.spend(client, len(observed_at), name)
+        except RefusedError:
+            self.metrics.limited.labels(use_case, name).inc()
+            raise
         return now
 
     def read(self, query: Any, *given: Any) -> Any:
@@ -84,6 +92,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         403: "The key is good for other things.",
         413: "The body is larger than 1,000,000 bytes.",
         422: "A field is missing, unknown or wrong; nothing was stored.",
+        429: "The client sent too many outcomes and reports; nothing was stored: again after Retry-After seconds.",
         503: "The store or the release is not available now; nothing is acknowledged.",
     }
     found: dict[int | str, dict[str, Any]] = {
@@ -166,7 +175,7 @@ def _results(model: type[Any]) -> dict[int | str, dict[str, Any]]:
         404: {"model": schemas.ErrorAnswer | model, "description": text[404]},
         409: {"model": model, "description": text[409]},
     }
-    return {**_errors(413, 422, 503), **own}
+    return {**_errors(413, 422, 429, 503), **own}
 
 
 def _answer_items(answer: schemas.OutcomesAnswer | schemas.ReportsAnswer) -> Response:
@@ -184,7 +193,7 @@ async def post_outcomes(
     use_case: UseCase, body: schemas.OutcomesRequest, service: Injected, client: Client
 ) -> Response:
     """Say what really happened; sending the same outcome again changes nothing."""
-    now = service.taken_at(use_case, "outcomes", [one.observed_at for one in body.outcomes])
+    now = service.taken_at(use_case, "outcomes", [one.observed_at for one in body.outcomes], client)
     results = await service.journal.write_outcomes(use_case, body.outcomes, now, client)
     return _answer_items(schemas.OutcomesAnswer(results=results))
 
@@ -197,7 +206,7 @@ async def post_reports(
     use_case: UseCase, body: schemas.ReportsRequest, service: Injected, client: Client
 ) -> Response:
     """Report a business metric that only users can see; sending the same report again changes nothing."""
-    now = service.taken_at(use_case, "reports", [one.observed_at for one in body.reports])
+    now = service.taken_at(use_case, "reports", [one.observed_at for one in body.reports], client)
     results = await service.journal.write_reports(use_case, body.reports, now, client)
     return _answer_items(schemas.ReportsAnswer(results=results))
 
