@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from include.kreislauf.feedback.work import Step
 from include.kreislauf.handovers import Stage, StepResult, WorkOrder
+from include.kreislauf.periods import start_of
 from include.kreislauf.replay.ring import LocalRing
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
@@ -172,7 +173,7 @@ class Days:
             answers = zip(known.tolist(), model.answers(asked).tolist(), strict=True)
             rows += [
                 {"id": _id(at, number), "use_case": NAME, "release": release.version, "entity": None, "known": known,
-                 "value": value, "period": at, "as_of": at + timedelta(minutes=number), "created_at": ring.now()}
+                 "value": value, "period": start_of(at, "month"), "as_of": at + timedelta(minutes=number), "created_at": ring.now()}
                 for number, (known, value) in enumerate(answers)
             ]  # fmt: skip
         with ring.store.write() as db:

@@ -1,0 +1,98 @@
+"""The command, over a piece of the simulated world's panel, with the practice example made light."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from include.kreislauf.cli import main
+from include.kreislauf.errors import KreislaufError
+from include.kreislauf.replay.command import ReplayOptions, replay
+from include.kreislauf.replay.policies import Policy
+from include.kreislauf.requirements import variants
+from tests.support.use_cases import EXAMPLE, write_use_case
+
+COMMAND = ("replay", "radar")
+
+
+@pytest.fixture
+def recorded(
+    simulated_panel: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The folder of a panel; the use case that is replayed over it learns by one quick family only."""
+    root = tmp_path_factory.mktemp("root")
+    write_use_case(root / "include" / "use_cases")
+    shutil.copy(EXAMPLE / "recorded.yaml", root / "include" / "use_cases" / "radar")
+    monkeypatch.setattr("include.kreislauf.embedded.run.ROOT", root)
+    return str(simulated_panel.parents[1])
+
+
+def test_two_policies_start_from_one_first_cycle(
+    recorded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (
+        "--data",
+        recorded,
+        "--from",
+        "2016-01",
+        "--to",
+        "2016-07-01",
+        "--every",
+        "2",
+        "--out",
+        str(tmp_path),
+    )
+    assert main([*COMMAND, *arguments, "--policy", "never", "--policy", "scheduled"]) == 0
+    told = json.loads((tmp_path / "replay.json").read_text())
+    never, scheduled = told["policies"]
+    assert (never["retrained"], scheduled["retrained"]) == ([], ["2016-07-01"])
+    periods = [one["metrics"][0]["periods"] for one in (never, scheduled)]
+    assert periods[0] == periods[1]
+    assert [one["period"] for one in periods[0]] == ["2015-10-01", "2016-01-01"]
+    out = capsys.readouterr().out
+    assert out.count("the first cycle") == 1
+    assert "every 2 steps" in out
+    assert "retrainings" in out
+
+
+def test_an_oracle_over_recorded_years_is_refused(
+    recorded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*COMMAND, "--data", recorded, "--policy", "oracle", "--out", str(tmp_path)]) == 1
+    assert "does not say when the world changed" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--from", "soon"), "allowed: YYYY-MM or YYYY-MM-DD"),
+        (("--policy", "sometimes"), "invalid choice"),
+        (("--data", "x", "--seed", "1"), "not allowed with"),
+    ],
+)
+def test_arguments_that_cannot_be_are_told(
+    arguments: tuple[str, ...], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*COMMAND, *arguments, "--out", str(tmp_path)])
+    assert text in capsys.readouterr().err
+
+
+def test_an_end_before_the_start_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMMAND, "--from", "2016-04", "--to", "2016-01", "--out", str(tmp_path)]) == 1
+    assert "--to 2016-01-01 is not after --from 2016-04-01" in capsys.readouterr().err
+
+
+def test_a_release_that_waits_for_live_traffic_is_refused_at_once(
+    recorded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = "  approval: none\n  canary: {share: 0.1, min_requests: 100, max_hours: 24}"
+    pattern = next(one for one in variants._WITHOUT_PERSONS if "approval" in one.pattern)
+    monkeypatch.setitem(variants._WITHOUT_PERSONS, pattern, canary)
+    options = ReplayOptions("radar", recorded, 0, "2016-01-01", "", (Policy.NEVER,), 3, False, tmp_path)
+    with pytest.raises(KreislaufError, match="canary needs live traffic"):
+        replay(options, print)

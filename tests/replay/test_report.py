@@ -1,0 +1,67 @@
+"""Policies side by side, as a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from include.kreislauf.replay.history import PeriodLine
+from include.kreislauf.replay.report import Replay, as_text, write_replay
+from include.kreislauf.replay.results import LoopResult, MetricResult, PolicyResult
+
+
+def result(policy: str, *values: float, retrained: tuple[str, ...] = ()) -> PolicyResult:
+    periods = [PeriodLine(f"2016-0{month}-01", 1, value, 1) for month, value in enumerate(values, start=1)]
+    mean = sum(values) / len(values)
+    uplift = MetricResult("uplift", "log points", 0.02, "higher", mean, 0.5, periods)
+    asked = MetricResult("incidents", "a day", 3.0, "lower", None, None, [])
+    loop = LoopResult("2016-02-01", "monitoring→data_engineering", "it fell", "closed", "", 0.01, 0.03, True)
+    return PolicyResult(
+        policy, [uplift, asked], list(retrained), len(retrained), 12.34, [loop] * len(retrained), 0
+    )
+
+
+@pytest.fixture
+def replay() -> Replay:
+    policies = [result("never", 0.03, 0.01), result("triggered", 0.03, 0.05, retrained=("2016-02-01",))]
+    return Replay("radar", "a world", "2016-01-01", "2016-03-01", 3, ["2016-02-01"], policies)
+
+
+def test_the_table_has_a_line_per_policy(replay: Replay) -> None:
+    lines = as_text(replay).splitlines()
+    assert "radar, a world, 2016-01-01 to 2016-03-01" in lines[0]
+    assert lines[2].split() == [
+        "policy",
+        "uplift",
+        "bad",
+        "periods",
+        "retrainings",
+        "releases",
+        "helped",
+        "machine",
+        "s",
+    ]
+    assert lines[3].split() == ["never", "0.02", "50%", "0", "0", "0", "of", "0", "12.3"]
+    assert lines[4].split() == ["triggered", "0.04", "50%", "1", "1", "1", "of", "1", "12.3"]
+
+
+def test_what_a_replay_cannot_know_is_said(replay: Replay) -> None:
+    assert "incidents: nothing that a replay can know" in as_text(replay)
+
+
+def test_the_files_hold_all_of_it(replay: Replay, tmp_path: Path) -> None:
+    path = write_replay(replay, tmp_path / "new")
+    told = json.loads(path.read_text())
+    assert [one["policy"] for one in told["policies"]] == ["never", "triggered"]
+    assert told["policies"][1]["loops"][0]["helped"] is True
+    assert told["policies"][0]["metrics"][0]["periods"][1]["value"] == 0.01
+    assert (tmp_path / "new" / "replay.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert sorted(one.name for one in path.parent.iterdir()) == ["replay.json", "replay.png"]
+
+
+def test_where_nothing_matured_there_is_a_picture_too(tmp_path: Path) -> None:
+    bare = PolicyResult("never", [MetricResult("m", "u", 1.0, "higher", None, None, [])], [], 0, 0.0, [], 0)
+    path = write_replay(Replay("radar", "a world", "2016-01-01", "2016-01-01", 3, [], [bare]), tmp_path)
+    assert path.with_suffix(".png").exists()
