@@ -100,12 +100,16 @@ def test_a_loop_keeps_what_the_governor_and_the_ledger_made_of_it(store: Store):
         messages.decide_loop(
             db, made.id, "accepted", "within the budget", "run-7", override_by="Ada", override_reason="now"
         )
-        messages.close_loop(db, made.id, after=0.02, low=0.01, high=0.03, helped=True)
+        measured = messages.Measured(
+            before_low=-0.01, before_high=0.005, value_after=0.02, after_low=0.01, after_high=0.03,
+            gain_low=0.005, gain_high=0.04, helped=True,
+        )  # fmt: skip
+        messages.close_loop(db, made.id, measured)
         row = messages.find_loop(db, made.id)
     assert row is not None
     assert (row.state, row.decision, row.received_run) == ("closed", "within the budget", "run-7")
     assert (row.override_by, row.override_reason) == ("Ada", "now")
-    assert (row.value_after, row.after_low, row.after_high, row.helped) == (0.02, 0.01, 0.03, True)
+    assert {name: getattr(row, name) for name in vars(measured)} == vars(measured)
 
 
 def test_loops_are_filtered_by_state_edge_and_cycle(store: Store):
