@@ -34,8 +34,8 @@ from include.kreislauf.store.rollouts import Arm
 YOUNG = 8
 """So many periods are read beyond the window at first, because the newest are not mature yet."""
 MOST = 100
-"""Where so many periods show no window of mature ones, no older ones are looked at."""
-RULES = "1"
+"""Where so many periods show no window of mature ones, all are read."""
+RULES = "2"
 """Raised when the tests change: what they remember is of no use to others."""
 ANSWERED = (Arm.CHAMPION.value, Arm.BASELINE.value, Arm.CANARY.value)
 """What a release answered for itself, also before it went live."""
@@ -95,15 +95,15 @@ def judge(db: Connection, metric: BusinessMetric, look: Pass) -> Judged:
 
 
 def _judge_uplift(db: Connection, metric: PortfolioUplift, look: Pass) -> Judgement:
-    """By the newest periods: as many as it takes to have one more mature one than the window, within bounds."""
-    periods = 2 * metric.window_periods + YOUNG
+    """By the newest periods: as many as it takes to have one more mature one than the window; all, if many are young."""
+    periods: int | None = 2 * metric.window_periods + YOUNG
     while True:
         rows = observations.observed(db, look.use_case, look.as_of, release=look.release, periods=periods)
         judgement = judge_uplift(metric, rows)
-        is_all = len({row.period for row in rows}) < periods
-        if is_all or len(judgement.by_period) > metric.window_periods or periods > MOST:
+        is_all = periods is None or len({row.period for row in rows}) < periods
+        if is_all or len(judgement.by_period) > metric.window_periods:
             return judgement
-        periods *= 2
+        periods = periods * 2 if periods and periods <= MOST else None
 
 
 def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:
