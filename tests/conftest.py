@@ -5,7 +5,6 @@ Tests with a ``store`` run twice, on SQLite and on PostgreSQL; ``-m "not postgre
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from include.kreislauf.store.database import Store
+from tests.support.missing import missing
 from tests.support.postgres import PostgresServer, find_binaries, running_postgres
 from tests.support.racing import ProcessRace, Race, ThreadRace, processes
 
@@ -23,10 +23,7 @@ BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the whole session."""
     if (binaries := find_binaries()) is None:
-        message = "PostgreSQL is not installed: apt-get install postgresql"
-        if os.environ.get("KREISLAUF_REQUIRE_POSTGRES") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("PostgreSQL", "postgresql")
     with running_postgres(binaries) as server:
         yield server
 

@@ -18,6 +18,7 @@ import yaml
 
 from include.kreislauf import __version__
 from include.kreislauf.settings import Settings
+from tests.support.missing import missing
 
 Services: TypeAlias = dict[str, dict[str, Any]]
 
@@ -125,13 +126,12 @@ def one_shots(services: Services) -> set[str]:
 
 @pytest.fixture(
     scope="module",
-    params=installed()
-    or [pytest.param((), marks=pytest.mark.skip(reason="neither `docker compose` nor docker-compose here"))],
+    params=installed() or [()],
     ids=lambda command: "-".join(command) or "no-compose",
 )
 def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
     found: tuple[str, ...] = request.param
-    return found
+    return found or missing("Docker Compose", "docker-compose")
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from include.kreislauf.settings import Settings
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.schema import HEAD
 from tests.plugins.page_routes import page, routes
+from tests.support.missing import missing
 
 TITLE = "Future-proof software technologies"
 PREFIX = "/kreislauf"
@@ -151,7 +152,7 @@ def test_a_task_loads_the_plugin_without_the_page(stack: EmbeddedStack) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
+        missing(CHROMIUM, "chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started

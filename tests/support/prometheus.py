@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx
-import pytest
+
+from tests.support.missing import missing
 
 START_SECONDS = 60
 History = Mapping[str, Sequence[tuple[datetime, float]]]
@@ -22,12 +22,7 @@ History = Mapping[str, Sequence[tuple[datetime, float]]]
 
 def program(name: str) -> str:
     """Path of ``prometheus`` or ``promtool``; the test is skipped without, or fails where it may not be skipped."""
-    if found := shutil.which(name):
-        return found
-    message = f"{name} is not installed: apt-get install prometheus"
-    if os.environ.get("KREISLAUF_REQUIRE_PROMETHEUS") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
+    return shutil.which(name) or missing(name, "prometheus")
 
 
 @contextmanager
