@@ -82,6 +82,11 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     return _within_budget(loop, situation, policy) or _cooled_down(loop, situation, policy)
 
 
+def passes(refusal: str) -> bool:
+    """Whether a refusal holds for a time only: what it held back may be raised again afterwards."""
+    return refusal.endswith(OVERRIDE)
+
+
 def cool_down(policy: Governor, without_help: int) -> timedelta:
     """The least time between two cycles, after some loops in a row that did not help."""
     longer: float = min(policy.back_off**without_help, MAX_BACK_OFF)

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from include.kreislauf.feedback.looking import Seen, situation_of
+from include.kreislauf.feedback.recurring import Past, past_of
 from include.kreislauf.handovers import MACHINE, Evidence, Loop, Reason, WorkOrder
 from include.kreislauf.monitoring.diagnosis import Diagnosis, Situation, diagnose, evidence_of
 from include.kreislauf.monitoring.verdicts import Judgement
@@ -23,19 +24,21 @@ def raise_loop(
     """Find the cause of a verdict and write down the loop that it asks for; ``None``: there is nothing to raise.
 
     The cause is looked for outside of a writing transaction, because a challenger takes seconds. Nothing is raised
-    while another cycle is at work, nor again what was decided already.
+    while another cycle is at work, nor again what was decided already, nor what the governor would hold back once more
+    for the same reason.
     """
+    policy = contract.governor
     with store.read() as db:
-        if _is_busy(db, order) or _is_decided(db, order, _origin(order, seen, metric, judged)):
+        past = _past(db, order, seen, metric, judged)
+        if _is_busy(db, order) or past.decided or past.has_been_told(db, policy, order.as_of):
             return None
         found = diagnose(situation_of(db, order, contract, seen, metric, judged))
     if found is None:
         return None
-    origin = _origin(order, seen, metric, judged)
     with store.write() as db:
-        if _is_busy(db, order):
+        if _is_busy(db, order) or past.has_been_told(db, policy, order.as_of, found.edge):
             return None
-        return _written(db, order, contract, seen, metric, judged, found, origin, now)
+        return _written(db, order, contract, seen, metric, judged, found, past.origin, now)
 
 
 def raise_forced(
@@ -58,17 +61,12 @@ def _is_busy(db: Connection, order: WorkOrder) -> bool:
     return bool(cycles.in_state(db, order.use_case, State.ACTIVE, State.WAITING))
 
 
-def _is_decided(db: Connection, order: WorkOrder, origin: str) -> bool:
-    known = cycles.find_by_origin(db, order.use_case, origin)
-    return known is not None and known.state is not State.PROPOSED
-
-
-def _origin(order: WorkOrder, seen: Seen, metric: BusinessMetric, judged: Judgement) -> str:
-    """What opens the cycle: the same breach, or the same warning of a day, never opens a second one."""
-    if judged.verdict != "breach":
-        return f"monitoring/{seen.release.version}/warning/{order.as_of:%Y-%m-%d}"
-    newest = max(judged.by_period, default=seen.release.as_of)
-    return f"monitoring/{seen.release.version}/{metric.name}/{newest:%Y-%m-%d}"
+def _past(db: Connection, order: WorkOrder, seen: Seen, metric: BusinessMetric, judged: Judgement) -> Past:
+    """What the same breach, or the same warning of a day, has led to before."""
+    of, newest = "warning", order.as_of
+    if judged.verdict == "breach":
+        of, newest = metric.name, max(judged.by_period, default=seen.release.as_of)
+    return past_of(db, order.use_case, f"monitoring/{seen.release.version}/{of}", f"{newest:%Y-%m-%d}")
 
 
 def _written(

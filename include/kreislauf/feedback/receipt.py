@@ -11,15 +11,14 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from include.kreislauf.errors import ContractError, HandoverError
-from include.kreislauf.feedback.governor import Answer, Situation, decide
+from include.kreislauf.feedback.governed import governed
+from include.kreislauf.feedback.governor import OVERRIDE, Answer, decide
 from include.kreislauf.feedback.incoming import Form, Incoming, Refused, read_form
 from include.kreislauf.feedback.manual import make_way, manual_order
-from include.kreislauf.feedback.past_loops import QUESTION, loops_without_help, opened_by_machine
 from include.kreislauf.feedback.work import give_up_stale
 from include.kreislauf.handovers import (
     GIVES,
     MACHINE,
-    OPENING,
     TAKES,
     Edge,
     Handover,
@@ -193,10 +192,10 @@ def _decide(db: Connection, incoming: Incoming, loop: Loop, contract: Contract, 
     """
     give_up_stale(db, loop.use_case, contract.governor.cycle_timeout_hours, now)
     cycle = _cycle_of(db, loop, now)
-    answer = decide(loop, _situation(db, loop, cycle), contract.governor)
+    answer = decide(loop, governed(db, loop, cycle), contract.governor)
     active = answer.accepted and cycle and cycles.set_state(db, cycle, State.ACTIVE, now)
     if answer.accepted and cycle and not active and not _is_rollback(loop):
-        answer = Answer(False, "another cycle became active at the same moment")
+        answer = Answer(False, f"another cycle became active at the same moment; until it ends; {OVERRIDE}")
     override = {"override_by": loop.by, "override_reason": loop.text} if loop.override else {}
     state = "accepted" if answer.accepted else "refused"
     messages.decide_loop(db, loop.id, state, answer.text, incoming.run_id, **override)
@@ -231,25 +230,6 @@ def _asking(loop: Loop) -> Loop:
     changes = {"edge": edge, "reason": Reason.BUDGET_SPENT, "attempt": loop.attempt + 1, "hop": loop.hop + 1,
                "step": None, "by": MACHINE, "override": False}  # fmt: skip
     return loop.model_copy(update=changes)
-
-
-def _situation(db: Connection, loop: Loop, cycle: Cycle | None) -> Situation:
-    opened = messages.loops_of(db, loop.use_case, states=("accepted", "closed"), edges=OPENING)
-    others = [
-        one
-        for one in cycles.in_state(db, loop.use_case, State.ACTIVE, State.WAITING)
-        if one.cycle_id != loop.cycle_id
-    ]
-    return Situation(
-        cycle=cycle,
-        active=next((one for one in others if one.state is State.ACTIVE), None),
-        waiting=next((one for one in others if one.state is State.WAITING), None),
-        last_opened=max((row.loop.as_of for row in opened), default=None),
-        last_asked=max((row.loop.as_of for row in opened if row.loop.edge is QUESTION), default=None),
-        hops=messages.count_hops(db, loop.use_case, loop.cycle_id),
-        without_help=loops_without_help(db, loop.use_case),
-        opened=opened_by_machine(db, loop.use_case, loop.as_of),
-    )
 
 
 def _end_refused(db: Connection, cycle: Cycle | None, loop: Loop, answer: Answer, now: datetime) -> None:

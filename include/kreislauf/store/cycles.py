@@ -91,6 +91,12 @@ def find_by_origin(db: Connection, use_case: str, origin: str) -> Cycle | None:
     return _first(db, select(cycles).where(cycles.c.use_case == use_case, cycles.c.origin == origin))
 
 
+def opened_by(db: Connection, use_case: str, origin: str) -> list[Cycle]:
+    """Cycles of a use case whose origin begins with a text, oldest first."""
+    where = (cycles.c.use_case == use_case, cycles.c.origin.startswith(origin, autoescape=True))
+    return [_cycle(row) for row in db.execute(select(cycles).where(*where).order_by(cycles.c.number))]
+
+
 def get_cycle(db: Connection, use_case: str, cycle_id: str) -> Cycle:
     """A cycle by its id.
 
