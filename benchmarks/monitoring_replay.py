@@ -33,7 +33,7 @@ from include.kreislauf.store.database import Store
 DATA = ROOT.parent / "shared" / "data"
 PROCESSES = 2
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-STEP, MONTH = 2, 30
+STEP, MONTH = 5, 30
 """Days from one check to the next, and from one scheduled retraining to the next. More checks find a fall sooner; these
 keep the benchmark short."""
 YEARS = 2.0
