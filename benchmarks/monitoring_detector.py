@@ -7,6 +7,8 @@ so looks more often than an hourly check. Beside the detector on the same histor
 - an oracle, the likelihood-ratio CUSUM that knows both levels, whose limit is set so that it gives as many false alarms;
 - a binomial test at 1 % at every full hour over the last 14 days: what looking often does to a test made for one look.
 
+Without a reference the watch sees the same at 24 outcomes a day, with a fall at half time (``without_reference``).
+
 What is proven (at most ``WATCH.false_alarms`` in 90 days, for any distribution) stands beside what is measured.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from math import inf, log
 from typing import Any, NamedTuple, Protocol
@@ -32,9 +35,10 @@ SEED = 6
 RATES = (10, 24, 50, 200)
 DAYS, CHANGE = 90.0, 30.0
 STABLE, FALLEN = 0.80, 0.70
-WATCH = Watch(FALLEN, STABLE, learn=200, false_alarms=0.01, per_days=DAYS, confidence=0.95)
+WATCH = Watch(FALLEN, STABLE, false_alarms=0.01, per_days=DAYS, confidence=0.95)
 SETTING = FallDetector(STABLE, FALLEN, WATCH.false_alarms * FALL_PART, DAYS)
 WITHIN, AT_RATE = 600, 24
+LEARNS, HALF_TIME, LONGER = replace(WATCH, reference=None), 45.0, 1080
 MOST = 30_000_000
 """Outcomes that stable histories of one rate may have together."""
 WINDOW_HOURS, LEVEL = 14 * 24, 0.01
@@ -70,11 +74,12 @@ def detector(size: Sized) -> dict[str, Any]:
     with ProcessPoolExecutor(WORKERS) as pool:
         rates = {str(rate): _rate(pool, rate, size) for rate in RATES}
         others = dict(pool.map(partial(_other, size=size), OTHERS))
+        without = _without_reference(pool, size)
     return {
         **{key: max(found[key] for found in rates.values()) for key in WORST},
         "detected_share": rates[str(AT_RATE)]["detected_share"],
         "proven": {"false_alarms": WATCH.false_alarms, "of_which_falls": SETTING.false_alarms, "per_days": DAYS},
-        "rates": rates, "other_falls": others, "seconds_for_a_million": _seconds(1_000_000), "seed": SEED,
+        "rates": rates, "other_falls": others, "without_reference": without, "seconds_for_a_million": _seconds(1_000_000), "seed": SEED,
     }  # fmt: skip
 
 
@@ -98,9 +103,9 @@ def _rate(pool: ProcessPoolExecutor, rate: int, size: Sized) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _within(delays: Floats) -> float:
-    """Share of the falls that were seen within ``WITHIN`` outcomes; an alarm before the fall counts as none."""
-    return float(np.mean((delays > 0) & (delays <= WITHIN)))
+def _within(delays: Floats, most: int = WITHIN) -> float:
+    """Share of the falls that were seen within so many outcomes; an alarm before the fall counts as none."""
+    return float(np.mean((delays > 0) & (delays <= most)))
 
 
 def _median(delays: Floats) -> float:
@@ -134,6 +139,33 @@ def _fall(rate: int, limit: float, number: int) -> tuple[float, float]:
     at = SETTING.update(SETTING.begin(), values, days).alarm_at
     reached = np.flatnonzero(_cusum(values) >= limit)
     return (at or inf) - before, (reached[0] + 1 if len(reached) else inf) - before
+
+
+def _without_reference(pool: ProcessPoolExecutor, size: Sized) -> dict[str, dict[str, float | None]]:
+    """Without a reference, and with one on the same histories; ``None``: fewer than half of the falls were seen."""
+    found = {}
+    for name, watch in (("given", WATCH), ("learnt", LEARNS)):
+        falls = list(pool.map(partial(_half_time, watch), range(size.histories), chunksize=20))
+        stable, delays = (np.array(column) for column in zip(*falls, strict=True))
+        median = _median(delays)
+        found[name] = {
+            "false_breach_share": float(np.mean(stable)), f"within_{WITHIN}": _within(delays),
+            f"within_{LONGER}": _within(delays, LONGER), "delay": None if median == inf else median,
+        }  # fmt: skip
+    return found
+
+
+def _half_time(watch: Watch, number: int) -> tuple[bool, float]:
+    """Whether a stable history gives a breach; outcomes from a fall at half time to the breach."""
+    days, stable = _stable_history(AT_RATE, number)
+    fallen = np.random.default_rng([SEED, AT_RATE, number, 3]).random(len(days)) < FALLEN
+    before = int(np.searchsorted(days, HALF_TIME))
+    values = np.concatenate([stable[:before], fallen[before:]])
+    watched = watch.update(WatchState(), stable, days)
+    alarm = watch.update(WatchState(), values, days).alarm
+    # nothing recovers within the history: an alarm stands, or had come before the fall
+    at = inf if alarm is None else int(np.searchsorted(days, alarm, side="right"))
+    return watched.alarm is not None or watched.began > 0, at - before
 
 
 Draw = Callable[[int], npt.NDArray[Any]]

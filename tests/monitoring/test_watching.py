@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.kreislauf.monitoring.watching import FIRST_LOOK, Scale, Watch, WatchState, _next_look
+from include.kreislauf.monitoring.wording import sentence
 from include.kreislauf.requirements.monitoring import SequentialTest
 
-WATCH = Watch(threshold=0.7, reference=0.8, learn=200, false_alarms=0.01, per_days=90.0, confidence=0.95)
+WATCH = Watch(threshold=0.7, reference=0.8, false_alarms=0.01, per_days=90.0, confidence=0.95)
 LEARNS = replace(WATCH, reference=None)
 A_DAY = 24
 
@@ -76,8 +78,7 @@ def test_while_evidence_of_a_fall_gathers_nothing_is_healthy() -> None:
 
 def test_a_level_that_was_never_good_is_surely_below_the_threshold() -> None:
     state = watched(LEARNS, (0.6, 1500))
-    assert (state.cause, state.reference) == ("level", None)
-    assert LEARNS.opinion(state).verdict == "breach"
+    assert (state.cause, LEARNS.opinion(state).verdict) == ("level", "breach")
 
 
 def test_an_alarm_ends_when_what_came_after_it_is_surely_good_again() -> None:
@@ -90,20 +91,38 @@ def test_an_alarm_ends_when_what_came_after_it_is_surely_good_again() -> None:
     assert watched(WATCH, (0.6, 600), state=again).cause == "fall"  # and detection has begun anew
 
 
-def test_a_reference_is_learnt_low_enough_and_finds_a_fall() -> None:
-    state = watched(LEARNS, (0.8, 2000))
-    assert state.reference is not None
-    assert 0.74 <= state.reference < 0.8
-    assert watched(LEARNS, (0.65, 900), state=state).cause == "fall"
+def test_without_a_reference_a_fall_from_a_stable_level_is_found() -> None:
+    state = watched(LEARNS, (0.8, 1080), (0.7, 1080))
+    assert (state.cause, LEARNS.opinion(state).verdict) == ("fall", "breach")
+    assert state.alarm is not None
+    assert 0 < state.alarm - 1080 / A_DAY < 900 / A_DAY
+    assert (
+        state.level.total / state.level.observations > 0.7
+    )  # of the level alone, the fall could not be seen
+    again = watched(LEARNS, (0.8, 3000), state=state)
+    assert (again.alarm, LEARNS.opinion(again).verdict) == (None, "healthy")
+    assert watched(LEARNS, (0.6, 600), state=again).cause == "fall"
 
 
-def test_no_reference_is_learnt_from_a_level_near_the_threshold() -> None:
-    assert watched(LEARNS, (0.7, 5000)).reference is None
+def test_a_fall_is_told_with_the_level_before_it() -> None:
+    state, scale = watched(LEARNS, (0.8, 2000), (0.6, 600)), Scale(0.0, 100.0, "higher")
+    said = sentence(70.0, "higher", "%", LEARNS, state, LEARNS.opinion(state), scale)
+    told = re.match(r"has fallen from ([\d.]+), alarm on day ", said)
+    assert told
+    assert float(told[1]) == pytest.approx(80, abs=1)
 
 
-def test_the_budgets_of_the_tests_sum_up_to_the_contracts() -> None:
-    assert sum(WATCH._parts.values()) == pytest.approx(1)
-    assert sum(LEARNS._parts.values()) == pytest.approx(0.5)
+@pytest.mark.parametrize(
+    "rates",
+    [[(0.7, 5000)], [(0.71, 5000)], [(0.75, 1000), (0.95, 1000)], [(0.72, 700), (0.8, 700), (0.9, 700)]],
+    ids=["at the threshold", "near it", "rises", "rises in steps"],
+)
+def test_without_a_reference_neither_a_low_level_nor_a_better_one_alarms(
+    rates: list[tuple[float, int]],
+) -> None:
+    state = watched(LEARNS, *rates)
+    assert state.alarm is None
+    assert not LEARNS.opinion(state).gathers
 
 
 def same(one: Any, other: Any) -> bool:

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.kreislauf.statistics.confidence_sequence import (
+    FEW,
     PARTS,
     MeanState,
+    evidence_above,
     evidence_below,
     interval,
     update,
@@ -83,6 +85,27 @@ def test_values_between_the_steps_take_from_the_evidence_and_add_nothing(
     x = np.array(values)
     whole = np.mean(np.prod(1 + PARTS[:, None] * ((1 - x) / (1 - threshold) - 1), axis=1))
     assert evidence_below(of(x), threshold) <= whole * (1 + 1e-9)
+
+
+@given(st.floats(0.05, 0.95), st.integers(1, 8))
+def test_for_a_mean_above_a_level_a_coin_wins_nothing_at_it_and_less_below_it(mean: float, n: int) -> None:
+    levels = np.array([mean, (1 + mean) / 2, 1.0])
+    expected = sum(
+        mean ** sum(path) * (1 - mean) ** (n - sum(path)) * np.exp(evidence_above(of(path), levels))
+        for path in product((0, 1), repeat=n)
+    )
+    assert expected[0] == pytest.approx(1)
+    assert (expected[1:] < 1).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.05, 1))
+def test_steps_add_nothing_to_the_evidence_above_a_level_either(values: list[float], level: float) -> None:
+    whole = np.mean(np.prod(1 + FEW[:, None] * (np.array(values) / level - 1), axis=1))
+    assert evidence_above(of(values), np.array([level]))[0] <= np.log(whole) + 1e-9
+
+
+def test_of_nothing_there_is_no_evidence_above_anything() -> None:
+    assert evidence_above(MeanState(), np.array([0.1, 1.0])).tolist() == [0, 0]
 
 
 def test_the_mean_lies_in_it_at_all_times_at_once() -> None:

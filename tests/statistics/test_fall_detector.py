@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from itertools import product
-from math import exp, log, prod
+from math import exp, inf, log, prod
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.kreislauf.statistics.confidence_sequence import MeanState, update
 from include.kreislauf.statistics.fall_detector import SHARES, FallDetector, FallState, Floats
 
 COIN = FallDetector(0.8, 0.7, false_alarms=0.01, per_days=90)
@@ -41,6 +42,7 @@ def test_the_evidence_is_at_most_the_time_that_passed_on_average_without_a_fall(
 ) -> None:
     # two values, low and high, whose mean is the reference or more: every course of n observations
     r = detector.reference
+    assert r is not None
     mean, low = r + above * (1 - r), low * r
     chance = (1 - mean) / (1 - low)
     days = np.cumsum(waits)
@@ -50,6 +52,61 @@ def test_the_evidence_is_at_most_the_time_that_passed_on_average_without_a_fall(
         for path in product((0, 1), repeat=len(waits))
     )
     assert expected <= days[-1] / detector.per_days * (1 + 1e-9)
+
+
+UNKNOWN = FallDetector(None, 0.7, false_alarms=0.01, per_days=90)
+
+
+def learning(detector: FallDetector, values: Floats, days: Floats, every: int) -> FallState:
+    """The state after observations, with a look at the level after every so many of them."""
+    state, level = detector.begin(), MeanState()
+    for start in range(0, len(values), every):
+        part = values[start : start + every]
+        state, level = detector.update(state, part, days[start : start + every]), update(level, part)
+        state = detector.look(state, level)
+    return state
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.floats(0.05, 0.95), st.lists(st.floats(0, 5), min_size=1, max_size=6), st.floats(0, 1), st.floats(0, 0.9),
+    st.integers(1, 3),
+)  # fmt: skip
+def test_the_evidence_is_at_most_the_time_that_passed_on_average_at_any_stable_level(
+    fallen: float, waits: list[float], above: float, low: float, every: int
+) -> None:
+    detector, days = FallDetector(None, fallen, 0.01, 30), np.cumsum(waits)
+    mean, low = fallen + above * (1 - fallen), low * fallen
+    chance = (mean - low) / (1 - low)
+    expected = sum(
+        prod(chance if step else 1 - chance for step in path)
+        * learning(detector, np.where(path, 1.0, low), days, every).evidence
+        for path in product((0, 1), repeat=len(waits))
+    )
+    assert expected <= days[-1] / detector.per_days * (1 + 1e-9)
+
+
+def test_false_alarms_at_an_unknown_level_are_as_rare_as_proven() -> None:
+    frequent, days = FallDetector(None, 0.7, false_alarms=0.2, per_days=90), np.arange(1, 2_161) / 24
+    for level in (0.7, 0.72, 0.8, 0.95):
+        alarms = [learning(frequent, flips(level, 2_160, seed), days, 32).alarm_at for seed in range(60)]
+        assert sum(at is not None for at in alarms) <= 0.2 * 60
+
+
+def test_a_fall_from_an_unknown_level_needs_what_was_seen_before_it() -> None:
+    def delay(before: int, seed: int) -> float:
+        values = np.concatenate([flips(0.8, before, seed), flips(0.6, 1_500, seed + 100)])
+        at = learning(UNKNOWN, values, np.arange(1, len(values) + 1) / 24, 32).alarm_at
+        return inf if at is None else at - before
+
+    long, short, none = (np.median([delay(before, seed) for seed in range(9)]) for before in (2_000, 500, 0))
+    assert 0 < long < short < 300
+    assert none == inf  # that such a level is bad is another test's to say
+
+
+def test_a_known_level_is_not_learnt() -> None:
+    state = seen(COIN, flips(0.8, 100))
+    assert COIN.look(state, update(MeanState(), flips(0.8, 100))) == state
 
 
 def test_a_coin_is_bet_on_with_the_likelihood_ratio_of_the_two_levels_and_wins_nothing_on_average() -> None:
@@ -104,7 +161,8 @@ def test_neither_calls_nor_restarts_change_it(
     for part, at in zip(np.split(values, sorted(cuts)), np.split(days, sorted(cuts)), strict=True):
         state = FallState.from_dict(json.loads(json.dumps(state.to_dict(), allow_nan=False)))
         state = detector.update(state, part, at)
-    assert astuple(state)[1:] == pytest.approx(astuple(whole)[1:], abs=1e-9)
+    assert state.entry == whole.entry
+    assert astuple(state)[2:] == pytest.approx(astuple(whole)[2:], abs=1e-9)
     assert state.bets == pytest.approx(whole.bets, abs=1e-9)
 
 
@@ -114,7 +172,8 @@ def test_long_histories_are_the_same_in_many_calls() -> None:
     for start in range(0, 50_000, 777):
         state = detector.update(state, values[start : start + 777], days[start : start + 777])
     whole = detector.update(detector.begin(), values, days)
-    assert astuple(state)[1:] == pytest.approx(astuple(whole)[1:], abs=1e-9)
+    assert state.entry == whole.entry
+    assert astuple(state)[2:] == pytest.approx(astuple(whole)[2:], abs=1e-9)
     assert state.bets == pytest.approx(whole.bets, abs=1e-9)
 
 
@@ -161,6 +220,9 @@ def test_what_makes_no_sense_is_refused() -> None:
     for reference, fallen in ((0.8, 0.8), (0.7, 0.8), (1.0, 0.8), (0.8, -0.1), (float("nan"), 0.5)):
         with pytest.raises(ValueError, match="fallen < reference"):
             FallDetector(reference, fallen)
+    for fallen in (0.0, 1.0):
+        with pytest.raises(ValueError, match="0 < fallen < 1"):
+            FallDetector(None, fallen)
     with pytest.raises(ValueError, match="false_alarms"):
         FallDetector(0.8, 0.7, false_alarms=1)
     with pytest.raises(ValueError, match="per_days"):

@@ -5,9 +5,8 @@ Values are scaled to [0, 1], higher is better. Two tests share the false-alarm b
 - *has it fallen*: the e-detector of :mod:`include.kreislauf.statistics.fall_detector`, with :data:`FALL_PART` of it;
 - *does it lie below the threshold*: betting evidence against a mean of at least the threshold, with the rest.
 
-A reference that the contract does not give is the lower confidence limit of the first observations, as soon as that
-leaves half of the way to the threshold; :data:`LEARN_PART` of the budget pays for its being wrong, and the two tests
-share what is left.
+Where the contract gives no reference, the detector bets against every stable level above the threshold at once, and
+learns which of them it can be from the observations before the fall; the budget is the same.
 
 An alarm stands until the observations after it lie surely above the threshold; then the detection begins anew, with a
 budget of its own. When that is asked depends on how many observations there are and not on who looks when: states are
@@ -30,7 +29,6 @@ from include.kreislauf.statistics.fall_detector import FallDetector, FallState
 from include.kreislauf.statistics.intervals import Interval
 
 FALL_PART = 0.9
-LEARN_PART = 0.5
 CALM = 0.1
 """Part of the alarm's evidence below which no fall gathers."""
 FIRST_LOOK = 32
@@ -73,7 +71,6 @@ class WatchState:
     fall: of the detector; it stands still after its alarm.
     sinking: since a fall is likely to have set in.
     after: since the alarm.
-    reference: as it was learnt; ``None``: given, or not learnt yet.
     began, day, alarm: in days since the release began: the detection, the latest observation, the alarm.
     set_in: likewise, since when a fall is likely to have set in.
     cause: which test gave it.
@@ -83,7 +80,6 @@ class WatchState:
     fall: FallState = field(default_factory=FallState)
     sinking: MeanState = field(default_factory=MeanState)
     after: MeanState = field(default_factory=MeanState)
-    reference: float | None = None
     began: float = 0.0
     day: float = 0.0
     set_in: float = 0.0
@@ -130,12 +126,11 @@ class Watch:
     Parameters
     ----------
     threshold: a level below it is bad.
-    reference: below which the metric may not have fallen; ``None``: learnt from at least ``learn`` observations.
+    reference: below which the metric may not have fallen; ``None``: below any level at which it was stable.
     """
 
     threshold: float
     reference: float | None
-    learn: int
     false_alarms: float
     per_days: float
     confidence: float
@@ -145,7 +140,7 @@ class Watch:
         """The tests that a contract asks for."""
         reference = None if test.reference is None else float(scale.to_unit(test.reference))
         at = float(scale.to_unit(threshold))
-        return cls(at, reference, test.learn, test.false_alarms, test.per_days, test.confidence)
+        return cls(at, reference, test.false_alarms, test.per_days, test.confidence)
 
     def update(self, state: WatchState, values: npt.ArrayLike, days: npt.ArrayLike) -> WatchState:
         """The state after more observations.
@@ -176,16 +171,12 @@ class Watch:
 
     def _watch(self, state: WatchState, x: Floats, at: Floats) -> tuple[WatchState, int]:
         """Take observations up to the next look, or to an alarm of the detector."""
-        seen = state.level.observations
-        learning = self.reference is None and state.reference is None
-        look = _next_look(seen)
-        used = min(len(x), look - seen, self.learn - seen if learning and seen < self.learn else len(x))
-        detector, fall = self._detector(state), state.fall
-        if detector:
-            fall = detector.update(state.fall, x[:used], at[:used] - state.began)
-            if fall.alarm_at is not None:
-                used = fall.alarm_at - state.fall.observations
-                fall = detector.update(state.fall, x[:used], at[:used] - state.began)
+        look = _next_look(state.level.observations)
+        used = min(len(x), look - state.level.observations)
+        fall = self._detector.update(state.fall, x[:used], at[:used] - state.began)
+        if fall.alarm_at is not None:
+            used = fall.alarm_at - state.fall.observations
+            fall = self._detector.update(state.fall, x[:used], at[:used] - state.began)
         calm = max(0, fall.calm_at - state.fall.observations)
         sinking = update(MeanState() if calm else state.sinking, x[calm:used])
         set_in = float(at[calm - 1]) if calm else state.set_in
@@ -193,21 +184,13 @@ class Watch:
         state = replace(state, level=level, fall=fall, sinking=sinking, day=day, set_in=set_in)
         if fall.alarm_at is not None:
             return replace(state, alarm=day, cause="fall"), used
-        if level.observations == look and self._evidence(state)["level"] >= 1 / self.false_alarms:
-            return replace(state, alarm=day, cause="level", sinking=level, set_in=state.began), used
-        if learning and self.learn <= level.observations in (self.learn, look):
-            return self._learn(state), used
-        return state, used
+        return (self._looked(state) if level.observations == look else state), used
 
-    def _learn(self, state: WatchState) -> WatchState:
-        """Take the lower confidence limit for the reference, once it leaves half of the way to the threshold.
-
-        It may be asked for often: its confidence is one for all times at once.
-        """
-        level = interval(state.level, 1 - 2 * LEARN_PART * self.false_alarms)
-        if level.low <= self.threshold or level.low < (self.threshold + level.mean) / 2:
-            return state
-        return replace(state, reference=level.low, began=state.day)
+    def _looked(self, state: WatchState) -> WatchState:
+        """What is not done at every observation: the level is tested, and the detector learns where it lies."""
+        if self._evidence(state)["level"] >= 1 / self.false_alarms:
+            return replace(state, alarm=state.day, cause="level", sinking=state.level, set_in=state.began)
+        return replace(state, fall=self._detector.look(state.fall, state.level))
 
     def _recover(self, state: WatchState, x: Floats, at: Floats) -> tuple[WatchState, int]:
         """Take observations after an alarm; where they are surely good, the detection begins anew."""
@@ -215,28 +198,19 @@ class Watch:
         used = min(len(x), _next_look(seen) - seen)
         after, day = update(state.after, x[:used]), float(at[used - 1])
         if after.observations == _next_look(seen) and interval(after, self.confidence).low >= self.threshold:
-            return WatchState(level=after, reference=state.reference, began=day, day=day, set_in=day), used
+            fall = self._detector.look(self._detector.begin(), after)
+            return WatchState(level=after, fall=fall, began=day, day=day, set_in=day), used
         level, sinking = update(state.level, x[:used]), update(state.sinking, x[:used])
         return replace(state, level=level, sinking=sinking, after=after, day=day), used
 
     @cached_property
-    def _parts(self) -> dict[str, float]:
-        """What the tests have of the budget."""
-        whole = 1.0 if self.reference is not None else 1 - LEARN_PART
-        return {"fall": whole * FALL_PART, "level": whole * (1 - FALL_PART)}
-
-    def _detector(self, state: WatchState) -> FallDetector | None:
-        """``None``: there is no reference yet."""
-        reference = state.reference if self.reference is None else self.reference
-        if reference is None:
-            return None
-        part = self.false_alarms * self._parts["fall"]
-        return FallDetector(reference, self.threshold, part, self.per_days)
+    def _detector(self) -> FallDetector:
+        return FallDetector(self.reference, self.threshold, self.false_alarms * FALL_PART, self.per_days)
 
     def _evidence(self, state: WatchState) -> dict[str, float]:
         """By test, its evidence times its part of the budget: an alarm from ``1 / false_alarms`` on."""
         level = evidence_below(state.level, self.threshold) if state.level.observations else 0.0
-        return {"fall": state.fall.evidence * self._parts["fall"], "level": level * self._parts["level"]}
+        return {"fall": state.fall.evidence * FALL_PART, "level": level * (1 - FALL_PART)}
 
     def _shown(self, state: WatchState) -> Interval:
         return interval(state.level if state.alarm is None else state.sinking, self.confidence)

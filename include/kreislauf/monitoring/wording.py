@@ -18,9 +18,7 @@ def sentence(
         return f"{_breach(direction, watch, state, scale)}: {level}; {evidence}"
     if opinion.gathers:
         return f"{level}: a {'fall' if direction == 'higher' else 'rise'} may have set in; {evidence}"
-    learning = watch.reference is None and state.reference is None
-    learns = f"; the reference is being learnt, from {watch.learn} observations on" if learning else ""
-    return f"{level}: {where}{learns}"
+    return f"{level}: {where}"
 
 
 def _level(state: WatchState, opinion: Opinion, scale: Scale) -> str:
@@ -32,7 +30,13 @@ def _level(state: WatchState, opinion: Opinion, scale: Scale) -> str:
 def _breach(direction: str, watch: Watch, state: WatchState, scale: Scale) -> str:
     """What happened, and since when."""
     verb, side = ("fallen", "below") if direction == "higher" else ("risen", "above")
-    reference = watch.reference if watch.reference is not None else state.reference
-    if state.cause == "fall" and reference is not None:
-        return f"has {verb} from {scale.back(reference):.4g}, alarm on day {state.alarm:.1f}; since it set in"
+    before = watch.reference if watch.reference is not None else _mean_before(state)
+    if state.cause == "fall" and before is not None:
+        return f"has {verb} from {scale.back(before):.4g}, alarm on day {state.alarm:.1f}; since it set in"
     return f"surely {side} the threshold"
+
+
+def _mean_before(state: WatchState) -> float | None:
+    """The level until the fall is likely to have set in; ``None``: it was never a better one."""
+    number = state.level.observations - state.sinking.observations
+    return (state.level.total - state.sinking.total) / number if number else None

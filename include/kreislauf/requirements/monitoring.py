@@ -18,14 +18,14 @@ class SequentialTest(Section):
     )
     reference: float | None = Field(
         None,
-        description="The level shown at promotion, below which the metric may not have fallen. Empty: learnt from the "
-        "release's first observations.",
+        description="The level shown at promotion, below which the metric may not have fallen. Empty: below any level "
+        "at which it was stable, which takes longer to see.",
     )
     learn: int = Field(
         200,
         ge=20,
         le=100_000,
-        description="Observations from which a reference that is not given is learnt, at least.",
+        description="Observations after which the first level of a new release is known: with it, loops are closed.",
     )
     false_alarms: float = Field(
         0.01,

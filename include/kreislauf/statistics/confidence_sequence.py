@@ -34,6 +34,8 @@ The logarithm is concave, so that takes something from the evidence and adds not
 BOLDEST, RATIO, STAKES = 0.8, 1.6, 20
 """Stakes, as parts of the boldest one possible: the first, how many times the next one it is, and their number."""
 PARTS = BOLDEST * RATIO ** -np.arange(STAKES, dtype=np.float64)
+FEW = BOLDEST * 2.0 ** -np.arange(10, dtype=np.float64)
+"""Stakes for many levels at once: fewer cost less, and each of them is worth more."""
 HIGHEST = 700.0
 """Logarithm above which evidence is no longer told apart, below that of the greatest float."""
 
@@ -108,6 +110,22 @@ def evidence_below(state: MeanState, threshold: float) -> float:
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold:g}")
     return exp(min(_against(*_gaps(state), threshold), HIGHEST))
+
+
+def evidence_above(state: MeanState, levels: Floats) -> Floats:
+    """Logarithms of what speaks for a mean above each of some levels, shape (n,).
+
+    If the mean is a level or less, an expectation of 1 at most, also on the way; 0 before anything was seen.
+
+    Parameters
+    ----------
+    levels: shape (n,), within (0, 1].
+    """
+    if not state.observations:
+        return np.zeros(len(levels))
+    steps, times = np.array(state.seen, dtype=np.float64).T
+    logs = np.log1p(FEW[:, None, None] * (steps / STEPS / levels[:, None] - 1)) @ times
+    return np.asarray(np.logaddexp.reduce(logs, axis=0) - log(len(FEW)))
 
 
 def _gaps(state: MeanState) -> tuple[Floats, Floats]:
