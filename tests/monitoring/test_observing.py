@@ -216,6 +216,24 @@ def test_law_order_and_number_do_not_depend_on_how_passes_are_cut(
     assert len(found) == sum(one.release == 1 for one in happened)
 
 
+def test_of_many_predictions_those_with_an_outcome_are_found_from_the_outcomes(store: Store) -> None:
+    log(store, [Happened(0, 1, 1), Happened(0, 2, 2), Happened(0, 3, 3, release=2)])
+    log(store, [Happened(0, 4, 4)], "another")
+    few, _ = read(store, source(), None, hours(9))
+    silent = [
+        prediction(id=f"s{place}", release=1, as_of=hours(0), created_at=hours(0)) for place in range(9)
+    ]
+    with store.write() as db:
+        observations.save_predictions(db, silent)
+    asked: list[str] = []
+    with store.read() as db:
+        event.listen(db, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        many, _ = read_on(db, source(), None, hours(9))
+    assert [one for one in asked if "LEFT OUTER JOIN predictions" in one]
+    assert many == few
+    assert places(many) == [0, 1]
+
+
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_reading_on_takes_the_ways_that_cost_what_is_new(store: Store) -> None:
     log(store, [Happened(0, 1, 1), Happened(20, 21, 21)])

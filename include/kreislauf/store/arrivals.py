@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from include.kreislauf.store.schema import log_newest, outcome_conflicts, outcomes, predictions, reports
 
@@ -81,12 +81,27 @@ class OutcomesOf:
         return found
 
     def all_of(self, db: Connection) -> list[Arrival]:
-        """See :class:`Arrivals`; costs what the release has predicted."""
-        found: dict[str, Arrival] = {}
-        for table in (log_newest, predictions):
-            own = (table.c.use_case == self.use_case, table.c.release == self.release)
-            found |= {one.id: one for one in self._joined(db, table, *own)}
+        """See :class:`Arrivals`; costs what the release has predicted, or all outcomes if those are fewer."""
+        found = {one.id: one for one in self._joined(db, log_newest, *self._own(log_newest))}
+        found |= {one.id: one for one in self._of_predictions(db)}
         return list(found.values())
+
+    def _own(self, table: Any) -> tuple[Any, Any]:
+        return table.c.use_case == self.use_case, table.c.release == self.release
+
+    def _of_predictions(self, db: Connection) -> Iterator[Arrival]:
+        number = db.scalar(select(func.count()).select_from(outcomes))
+        more = select(predictions.c.release).where(*self._own(predictions)).offset(number).limit(1)
+        if db.scalar(more) is None:
+            return self._joined(db, predictions, *self._own(predictions))
+        joined = outcomes.outerjoin(predictions, outcomes.c.prediction_id == predictions.c.id)
+        query = select(*_OUTCOME, *predictions.c[_PREDICTION]).select_from(joined)
+        # an outer join, and no index on what is compared: so SQLite begins with the outcomes
+        own = (
+            func.coalesce(predictions.c.use_case, "") == self.use_case,
+            func.coalesce(predictions.c.release, 0) == self.release,
+        )
+        return self._arrivals(db, query.where(*own))
 
     def logged_after(self, db: Connection, at: datetime) -> list[Arrival]:
         """See :class:`Arrivals`."""
@@ -112,7 +127,9 @@ class OutcomesOf:
 
     def _joined(self, db: Connection, table: Any, *where: Any) -> Iterator[Arrival]:
         joined = table.join(outcomes, outcomes.c.prediction_id == table.c.id)
-        query = select(*_OUTCOME, *table.c[_PREDICTION]).select_from(joined).where(*where)
+        return self._arrivals(db, select(*_OUTCOME, *table.c[_PREDICTION]).select_from(joined).where(*where))
+
+    def _arrivals(self, db: Connection, query: Select[Any]) -> Iterator[Arrival]:
         return (one for row in db.execute(query) if (one := self._arrival(row, row)))
 
     def _predicted(self, db: Connection, found: Sequence[Row[Any]]) -> list[Arrival]:
