@@ -49,7 +49,11 @@ with DAG(
 
         settings, store = get_settings(), get_store()
         # looks connections up only when a contract's metric comes from another system
-        asked: dict[str, Any] = {"store": store, "settings": settings, "observe": observer(settings, connection_url)}
+        asked: dict[str, Any] = {
+            "store": store,
+            "settings": settings,
+            "observe": observer(settings, connection_url),
+        }
         if not started_by_clock(context):
             order = receive_order(Role.MONITORING, context)
             loop = check_one(order, now=settings.now(), **asked)
