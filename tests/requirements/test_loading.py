@@ -81,15 +81,15 @@ BAD = {
     "a missing field": Bad("owner:", "# owner:", "version: 1", "owner: required field is missing", FIELDS),
     "a missing threshold": Bad(
         "threshold: 96.0", "level: 0.9", "- kind: reported", "threshold: required field is missing",
-        "kind, name, threshold, window_periods, min_reports, level, unit",
+        "kind, name, threshold, window_periods, min_reports, level, direction, test, unit",
     ),
     "an unknown metric kind": Bad(
         "kind: reported", "kind: revenue", "revenue", "business_metrics.1.kind: unknown kind 'revenue'",
-        "portfolio_uplift, reported",
+        "outcomes, portfolio_uplift, query, reported",
     ),
     "a metric without kind": Bad(
         "- kind: reported\n    name", "- name", "- name: development", "kind: required field is missing",
-        "portfolio_uplift, reported",
+        "outcomes, portfolio_uplift, query, reported",
     ),
     "a metric that is text": Bad(
         "business_metrics:\n", "business_metrics:\n  - uplift\n", "- uplift", "business_metrics.0", "a mapping of fields"
