@@ -62,9 +62,10 @@ def decide(loop: Loop, situation: Situation, policy: Governor) -> Answer:
     """Accept a loop, or refuse it with the reason.
 
     A loop from monitoring asks for a new cycle: there must be no other one at work, none that waits for a person, the
-    cool-down must have passed, and the week's budget must have a place. The question to a person only waits
-    for the cool-down after the last question, and has the last place of the budget. A loop inside a cycle, which must not be over, counts as a hop; one
-    that asks a person is always accepted, because it ends with the person. A rollback waits for nothing.
+    cool-down must have passed, and the week's budget must have a place. The question to a person only waits for the
+    cool-down after the last question, and has the last place of the budget. A loop inside a cycle, which must not be
+    over, counts as a hop; one that asks a person is always accepted, because it ends with the person. A rollback waits
+    for nothing.
     """
     if loop.edge is Edge.MONITORING_TO_MLOPS:
         return _rollback(situation)
