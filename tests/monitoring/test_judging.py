@@ -185,7 +185,8 @@ def test_with_another_test_it_begins_anew_and_with_other_words_it_does_not(log: 
     assert before is not None
     renamed = RATE.model_copy(update={"unit": "of orders"})
     stricter = RATE.model_copy(update={"threshold": 0.75})
-    assert digest(renamed) == before.test != digest(stricter)
+    for_the_ledger = RATE.model_copy(update={"test": RATE.test.model_copy(update={"learn": 77})})
+    assert digest(renamed) == digest(for_the_ledger) == before.test != digest(stricter)
     log.metric = stricter
     assert log.passes().observations == 60
 

@@ -199,7 +199,7 @@ def conclude(
 
 def digest(metric: Tested) -> str:
     """Of what decides over a metric's observations and tests; with another one, they begin anew."""
-    body = metric.model_dump(mode="json", exclude={"unit", "name"})
+    body = metric.model_dump(mode="json", exclude={"unit": True, "name": True, "test": {"learn"}})
     return sha256(canonical_json({**body, "rules": RULES}).encode()).hexdigest()
 
 
