@@ -65,7 +65,7 @@ def flapping(_size: Any = None) -> dict[str, Any]:
     """The worst over the three persons; the same whatever the size."""
     with TemporaryDirectory() as folder:
         months = {person: month(Path(folder) / person, person) for person in PERSONS}
-    return {
+    return {"flapping": {
         "active_at_most": max(one.active for one in months.values()),
         "in_a_week_at_most": max(one.in_a_week for one in months.values()),
         "person_asked": all(one.asked > 0 for one in months.values()),
@@ -74,7 +74,7 @@ def flapping(_size: Any = None) -> dict[str, Any]:
                      "refusals": dict(one.refusals)}
             for person, one in months.items()
         },
-    }  # fmt: skip
+    }}  # fmt: skip
 
 
 def month(home: Path, person: str, days: int = 30) -> Month:
