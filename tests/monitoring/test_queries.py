@@ -95,6 +95,29 @@ def test_a_query_that_gives_no_observations_says_why(database: str, query: str, 
     assert found.value.next_step
 
 
+@pytest.mark.parametrize("form", [
+    "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.000+00:00",
+])  # fmt: skip
+def test_however_sqlite_writes_its_times_hourly_passes_lose_no_row(tmp_path: Path, form: str) -> None:
+    url = f"sqlite:///{tmp_path / 'text.db'}"
+    engine = create_engine(url)
+    times = [BEGIN + n * HOUR / 2 for n in range(1, 97)]
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE orders (at TEXT, kept REAL)"))
+        for at in times:
+            db.execute(text("INSERT INTO orders VALUES (:at, 1)"), {"at": at.strftime(form)})
+    engine.dispose()
+    ask, kept = asking(url), metric("sql", SQL + " WHERE at > :since AND at <= :until")
+    parts = [ask(kept, BEGIN + n * HOUR, BEGIN + (n + 1) * HOUR) for n in range(48)]
+    assert [at for part in parts for at, _ in part] == times
+
+
+def test_a_number_is_no_time(database: str) -> None:
+    with pytest.raises(QueryError, match="observed_at is '1772323200'") as found:
+        asking(database)(metric("sql", "SELECT 1772323200 AS observed_at, 1 AS value"), BEGIN, BEGIN + HOUR)
+    assert "not a number" in found.value.allowed
+
+
 @pytest.mark.parametrize("address", [
     "sqlite:////nowhere/s3cret.db", "postgresql+psycopg://me:s3cret@127.0.0.1:1/db", "nonsense s3cret",
 ])  # fmt: skip

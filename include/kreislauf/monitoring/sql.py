@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from include.kreislauf.collection.access import Access
@@ -12,12 +12,16 @@ from include.kreislauf.requirements.monitoring import SqlQuery
 
 MAX_ROWS = 1_000_000
 COLUMNS = ("observed_at", "value")
+SLACK = timedelta(days=1)
+"""SQLite compares times as texts, each written as it likes: it is asked for so much more on both sides."""
 
 
 def rows_of(
     source: SqlQuery, where: str, since: datetime, until: datetime, access: Access, seconds: float
 ) -> list[tuple[datetime, float]]:
     """Every row of the query with a value; rows whose value is NULL are no observations.
+
+    On SQLite, rows up to :data:`SLACK` before and after the time come too.
 
     Parameters
     ----------
@@ -30,9 +34,11 @@ def rows_of(
     SourceError: no such connection, unreachable, or the database refuses the query.
     QueryError: other columns than :data:`COLUMNS`, or a row that is no time and number.
     """
-    times = {"since": since, "until": until}
+    url = access.connection(source.connection)
+    slack = SLACK if url.startswith("sqlite") else timedelta()
+    times = {"since": since - slack, "until": until + slack}
     select = Select(source.query, source.connection, where, times, seconds, MAX_ROWS)
-    names, rows = select_rows(select, access.connection(source.connection), access.hide)
+    names, rows = select_rows(select, url, access.hide)
     if missing := [name for name in COLUMNS if name not in names]:
         raise QueryError(
             f"the query gives no column {' and no '.join(missing)}; it gives {', '.join(names)}", where=where,
@@ -63,7 +69,11 @@ def _number(found: object, where: str) -> float:
 
 
 def _wrong(column: str, found: object, where: str) -> QueryError:
-    allowed = {"observed_at": "a time, in UTC where it has no zone", "value": "a number, or NULL for none"}
+    allowed = {
+        "observed_at": "a timestamp, or ISO text such as 2026-01-31T12:00:00Z, in UTC where it has no zone; not a number "
+        "(seconds since 1970: datetime(at, 'unixepoch') on SQLite, to_timestamp(at) on PostgreSQL)",
+        "value": "a number, or NULL for none",
+    }
     return QueryError(
         f"{column} is {str(found)[:50]!r}", where=where, allowed=allowed[column],
         next_step="correct the contract's query",
