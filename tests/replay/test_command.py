@@ -13,6 +13,8 @@ from include.kreislauf.errors import KreislaufError
 from include.kreislauf.replay.command import ReplayOptions, replay
 from include.kreislauf.replay.policies import Policy
 from include.kreislauf.requirements import variants
+from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.settings import get_settings
 from tests.support.use_cases import EXAMPLE, write_use_case
 
 COMMAND = ("replay", "radar")
@@ -24,9 +26,9 @@ def recorded(
 ) -> str:
     """The folder of a panel; the use case that is replayed over it learns by one quick family only."""
     root = tmp_path_factory.mktemp("root")
-    write_use_case(root / "include" / "use_cases")
-    shutil.copy(EXAMPLE / "recorded.yaml", root / "include" / "use_cases" / "radar")
-    monkeypatch.setattr("include.kreislauf.embedded.run.ROOT", root)
+    write_use_case(root)
+    shutil.copy(EXAMPLE / "recorded.yaml", root / "radar")
+    monkeypatch.setenv("KREISLAUF_USE_CASES", str(root))
     return str(simulated_panel.parents[1])
 
 
@@ -53,6 +55,9 @@ def test_two_policies_start_from_one_first_cycle(
     assert periods[0] == periods[1]
     assert [one["period"] for one in periods[0]] == ["2015-10-01", "2016-01-01"]
     out = capsys.readouterr().out
+    path = contract_path(get_settings().use_cases, "radar")
+    assert out.startswith(f"{path}, hash {load_contract(path).hash}\n")
+    assert (told["contract"], told["contract_hash"]) == (str(path), load_contract(path).hash)
     assert out.count("the first cycle") == 1
     assert "every 2 steps" in out
     assert "retrainings" in out

@@ -26,7 +26,17 @@ def result(policy: str, *values: float, retrained: tuple[str, ...] = ()) -> Poli
 @pytest.fixture
 def replay() -> Replay:
     policies = [result("never", 0.03, 0.01), result("triggered", 0.03, 0.05, retrained=("2016-02-01",))]
-    return Replay("radar", "a world", "2016-01-01", "2016-03-01", 3, ["2016-02-01"], policies)
+    return Replay(
+        "radar",
+        "radar/contract.yaml",
+        "c0ffee",
+        "a world",
+        "2016-01-01",
+        "2016-03-01",
+        3,
+        ["2016-02-01"],
+        policies,
+    )
 
 
 def test_the_table_has_a_line_per_policy(replay: Replay) -> None:
@@ -63,5 +73,10 @@ def test_the_files_hold_all_of_it(replay: Replay, tmp_path: Path) -> None:
 
 def test_where_nothing_matured_there_is_a_picture_too(tmp_path: Path) -> None:
     bare = PolicyResult("never", [MetricResult("m", "u", 1.0, "higher", None, None, [])], [], 0, 0.0, [], 0)
-    path = write_replay(Replay("radar", "a world", "2016-01-01", "2016-01-01", 3, [], [bare]), tmp_path)
+    path = write_replay(
+        Replay(
+            "radar", "radar/contract.yaml", "c0ffee", "a world", "2016-01-01", "2016-01-01", 3, [], [bare]
+        ),
+        tmp_path,
+    )
     assert path.with_suffix(".png").exists()

@@ -69,7 +69,7 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
     home = Path(options.home).resolve()
     stack_home = home / "run"
     _refuse_running(stack_home)
-    contract = write_use_case(options, home / "use_cases")
+    contract = write_use_case(options, ROOT / "include" / "use_cases", home / "use_cases")
     port = reserve_port(WORLD_PORT)
     # The world is made first: data that cannot be read must not cost an interrupted run.
     world = make_world(options, contract, home / "use_cases", f"http://{LOOPBACK}:{port.port}")
@@ -123,9 +123,14 @@ def live_through(
     return times
 
 
-def write_use_case(options: RunOptions, folder: Path) -> Contract:
-    """The use case over recorded data, or over the catalogue of a simulated world, as this run signs and uses it."""
-    use_case = contract_path(ROOT / "include" / "use_cases", options.use_case).parent
+def write_use_case(options: RunOptions, use_cases: Path, folder: Path) -> Contract:
+    """The use case over recorded data, or over the catalogue of a simulated world, as this run signs and uses it.
+
+    Parameters
+    ----------
+    use_cases: folder in which it stands; ``folder``: where it is written to.
+    """
+    use_case = contract_path(use_cases, options.use_case).parent
     if options.data:
         return load_contract(recorded_variant(use_case, folder))
     return load_contract(catalogue_variant(use_case, folder, catalogue(simulate(options.seed))))

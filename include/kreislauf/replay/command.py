@@ -18,7 +18,8 @@ from include.kreislauf.replay.report import Replay, as_text, write_replay
 from include.kreislauf.replay.results import PolicyResult, result_of
 from include.kreislauf.replay.ring import LocalRing, Person
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.settings import Settings
+from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.settings import Settings, get_settings
 from include.kreislauf.simulation.server import WorldServer, mirrors
 from include.kreislauf.simulation.sources import SimulatedSources
 from include.kreislauf.simulation.technologies import simulate
@@ -71,11 +72,15 @@ class _Replayed:
         self._run = RunOptions(
             options.use_case, options.data, str(folder), options.start, options.end, options.seed
         )
+        written = get_settings().use_cases
+        self.path = contract_path(written, options.use_case)
+        self.hash = load_contract(self.path).hash
         self.use_cases = folder / "use_cases"
-        self.contract = write_use_case(self._run, self.use_cases)
+        self.contract = write_use_case(self._run, written, self.use_cases)
         _require_no_traffic(self.contract)
 
     def result(self) -> Replay:
+        self.say(f"{self.path}, hash {self.hash}")
         around = self._around("")
         plans = [plan_of(policy, around, self.options.every) for policy in self.options.policies]
         self.say(f"{around.times[0]:%Y-%m-%d}  the first cycle, in {around.name}")
@@ -84,7 +89,7 @@ class _Replayed:
             begin(ring, first_around)
         policies = [self._lived(plan) for plan in plans]
         return Replay(
-            self.options.use_case, around.name, f"{around.times[0]:%Y-%m-%d}", f"{around.times[-1]:%Y-%m-%d}",
+            self.options.use_case, str(self.path), self.hash, around.name, f"{around.times[0]:%Y-%m-%d}", f"{around.times[-1]:%Y-%m-%d}",
             self.options.every, [f"{change:%Y-%m-%d}" for change in around.changes or ()], policies,
         )  # fmt: skip
 

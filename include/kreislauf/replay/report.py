@@ -19,12 +19,15 @@ class Replay:
 
     Parameters
     ----------
+    contract: path of the contract; ``contract_hash``: of the file as its owner wrote it.
     start, end: the first and the last day lived through.
     every: steps from one loop of the schedule to the next.
     changes: days on which the world changed; empty where nobody knows.
     """
 
     use_case: str
+    contract: str
+    contract_hash: str
     world: str
     start: str
     end: str
