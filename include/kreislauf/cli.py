@@ -13,6 +13,7 @@ from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
 from include.kreislauf.cli_loops import add_loops
+from include.kreislauf.cli_query import add_query
 from include.kreislauf.cli_release import add_release_commands
 from include.kreislauf.cli_replay import add_replay
 from include.kreislauf.cli_watch import add_watch
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.set_defaults(command=_collect)
 
     add_commands(commands, _day)
+    add_query(commands)
     add_release_commands(commands)
     add_replay(commands)
     add_loops(commands)
