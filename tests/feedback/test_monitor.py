@@ -330,9 +330,25 @@ def test_a_due_check_needs_nothing_but_its_order(two_live: Lap) -> None:
     assert loops["second"] is None
 
 
-def test_a_broken_contract_does_not_keep_the_others_from_being_checked(two_live: Lap) -> None:
+def test_a_broken_contract_file_keeps_no_live_release_from_being_checked(
+    two_live: Lap, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("radar", "third"):
+        (two_live.settings.use_cases / name / "contract.yaml").write_text("not: a contract\n")
+    assert due(two_live) == {"radar": FIRST, "second": FIRST}
+    [said] = [one.getMessage() for one in caplog.records if one.name.endswith("feedback.monitor")]
+    assert said.startswith("radar: the contract's file cannot be used, judged by the signed one: ")
+    assert "radar/contract.yaml:1" in said
+
+
+def test_a_broken_contract_file_is_judged_by_what_was_signed(two_live: Lap) -> None:
+    year(two_live, 2016, -0.05)
+    signed = two_live.contract.hash
     (two_live.settings.use_cases / "radar" / "contract.yaml").write_text("not: a contract\n")
-    assert due(two_live) == {"second": FIRST}
+    orders = due_orders(two_live.store, two_live.settings.use_cases, "scheduled-1", quarter("2017Q1"))
+    assert {one.contract_hash for one in orders if one.use_case == "radar"} == {signed}
+    loops, faults = check_all(orders, store=two_live.store, now=two_live.now())
+    assert ([one.use_case for one in loops], faults) == (["radar"], [])
 
 
 def test_a_use_case_whose_contract_is_no_longer_signed_is_not_checked(two_live: Lap) -> None:

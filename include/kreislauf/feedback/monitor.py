@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
 from include.kreislauf.store.monitor_states import MovedOnError
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 3
 """So often a pass judges anew because another one, at the same time, was faster."""
 
@@ -40,14 +43,21 @@ class Finding:
 
 
 def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> list[WorkOrder]:
-    """One order per use case with a live release and a usable contract: a pass that the clock started."""
-    known, _ = load_all(use_cases)
+    """One order per use case with a live release, a folder and a signed contract: a pass that the clock started.
+
+    A file that is broken now stops no check: judged is by what was signed, and the fault is logged.
+    """
+    usable, broken = load_all(use_cases)
+    faults = {one.name: one.error.text for one in broken}
     with store.read() as db:
         found = [
             (live.find_release(db, one.use_case, one.version), one.use_case)
             for one in live.live_use_cases(db)
         ]
-        signed = {name: contracts.signed_contract(db, name) for name in known}
+        there = [name for _, name in found if name in usable or name in faults]
+        signed = {name: contracts.signed_contract(db, name) for name in there}
+    for name in faults.keys() & set(there):
+        log.error("%s: the contract's file cannot be used, judged by the signed one: %s", name, faults[name])
     return [
         WorkOrder(
             use_case=name, cycle_id=release.cycle_id, contract_hash=contract.hash, as_of=now, run_id=run_id,
