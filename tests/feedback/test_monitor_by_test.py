@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from include.kreislauf.errors import QueryError
+from include.kreislauf.errors import KreislaufError, QueryError
 from include.kreislauf.feedback import monitor
 from include.kreislauf.handovers import Edge, Loop, Reason, Role, WorkOrder
-from include.kreislauf.store import monitor_states, observations
+from include.kreislauf.store import contracts, monitor_states, observations
+from include.kreislauf.store.contracts import SignOff
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.monitor_states import MonitorState, MovedOnError
 from include.kreislauf.store.observations import Verdict
@@ -166,6 +167,17 @@ def test_judging_alone_writes_nothing(live: Lap) -> None:
     found = {each.metric.name: each.judgement for each in monitor.judge_live(one, live.store)}
     assert (found["rate"].verdict, found["rate"].observations) == ("healthy", 600)
     assert (remembered(live.store), live.verdicts()) == before
+
+
+def test_judging_alone_says_whether_a_release_or_a_signed_contract_is_missing(live: Lap) -> None:
+    one = order(live, come(live, 1, *GOOD))
+    with live.store.write() as db:
+        rejected = SignOff("rejected", "the owner", "person")
+        contracts.record_sign_off(db, "radar", live.contract.hash, rejected, live.now())
+    with pytest.raises(KreislaufError, match="radar: release 1 is live, but no contract is signed"):
+        monitor.judge_live(one, live.store)
+    with pytest.raises(KreislaufError, match="other: nothing is live"):
+        monitor.judge_live(one.model_copy(update={"use_case": "other"}), live.store)
 
 
 def test_the_control_is_judged_beside_the_release_and_informs_the_diagnosis(

@@ -101,22 +101,40 @@ def judge_live(order: WorkOrder, store: Store, observe: Observe | None = None) -
 
     Raises
     ------
-    KreislaufError: nothing is live, or its contract is not signed.
+    KreislaufError: see :func:`what_is_live`.
     """
     with store.read() as db:
-        pointer = live.live(db, order.use_case)
-        release = live.find_release(db, order.use_case, pointer.version) if pointer else None
-        contract = contracts.signed_contract(db, order.use_case)
-        if release is None or contract is None:
-            raise KreislaufError(
-                "nothing is live",
-                where=order.use_case,
-                next_step="let the ring run, or trigger the requirements DAG",
-            )
-        judged = _judge(db, order, contract, release, observe)
-    return [
-        Finding(*one) for one in zip(contract.business_metrics, (x.judgement for x in judged), strict=True)
-    ]
+        return judge_release(db, order, *what_is_live(db, order.use_case), observe)
+
+
+def judge_release(
+    db: Connection, order: WorkOrder, release: ReleaseRow, contract: Contract, observe: Observe | None
+) -> list[Finding]:
+    """A release's verdicts as of the order's time, by a contract; reads only."""
+    judged = _judge(db, order, contract, release, observe)
+    return _findings(contract, judged)
+
+
+def what_is_live(db: Connection, use_case: str) -> tuple[ReleaseRow, Contract]:
+    """The live release, and the contract that was signed last.
+
+    Raises
+    ------
+    KreislaufError: nothing is live, or no contract is signed; says which of them.
+    """
+    pointer = live.live(db, use_case)
+    release = live.find_release(db, use_case, pointer.version) if pointer else None
+    if release is None:
+        raise KreislaufError(
+            "nothing is live", where=use_case, next_step="let the ring run, or trigger the requirements DAG"
+        )
+    contract = contracts.signed_contract(db, use_case)
+    if contract is None:
+        raise KreislaufError(
+            f"release {release.version} is live, but no contract is signed", where=use_case,
+            next_step="sign one: trigger the requirements DAG",
+        )  # fmt: skip
+    return release, contract
 
 
 def check(
@@ -158,8 +176,7 @@ def _judge_all(
     for attempt in range(ATTEMPTS):
         with store.read() as db:
             judged = _judge(db, order, contract, seen.release, observe)
-        found = zip(contract.business_metrics, judged, strict=True)
-        findings = [Finding(metric, one.judgement) for metric, one in found]
+        findings = _findings(contract, judged)
         try:
             with store.write() as db:
                 _write_down(db, order, contract, seen, findings, judged, now)
@@ -181,6 +198,11 @@ def _judge(
         before=live.version_before(changes),
     )  # fmt: skip
     return [judge(db, metric, look_at) for metric in contract.business_metrics]
+
+
+def _findings(contract: Contract, judged: list[Judged]) -> list[Finding]:
+    found = zip(contract.business_metrics, judged, strict=True)
+    return [Finding(metric, one.judgement) for metric, one in found]
 
 
 def _write_down(
