@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from include.kreislauf.cli import main
@@ -15,6 +16,7 @@ from include.kreislauf.replay.policies import Policy
 from include.kreislauf.requirements import variants
 from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.settings import get_settings
+from include.kreislauf.simulation.panel import PANEL_PATH
 from tests.support.use_cases import EXAMPLE, write_use_case
 
 COMMAND = ("replay", "radar")
@@ -30,6 +32,12 @@ def recorded(
     shutil.copy(EXAMPLE / "recorded.yaml", root / "radar")
     monkeypatch.setenv("KREISLAUF_USE_CASES", str(root))
     return str(simulated_panel.parents[1])
+
+
+def _first_quarter(recorded: str) -> str:
+    """The quarter after the panel's first."""
+    first = pd.read_csv(Path(recorded) / PANEL_PATH)["quarter_start"].min()
+    return f"{pd.Timestamp(first) + pd.DateOffset(months=3):%Y-%m-%d}"
 
 
 def test_two_policies_start_from_one_first_cycle(
@@ -69,6 +77,54 @@ def test_an_oracle_over_recorded_years_is_refused(
     assert main([*COMMAND, "--data", recorded, "--policy", "oracle", "--out", str(tmp_path)]) == 1
     assert "does not say when the world changed" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (("--from", "2035-01"), ("the data end at 20", "allowed: later than 20", "earlier than 20")),
+        (("--from", "1990-01"), ("the data begin at 20", "allowed: later than 20", "and earlier than 20")),
+        (("--from", "2016-01-01", "--to", "2016-01-02"), ("no whole quarter", "--to")),
+    ],
+)
+def test_days_for_which_there_are_no_data_are_refused_before_anything_is_carried_out(
+    arguments: tuple[str, ...],
+    texts: tuple[str, ...],
+    recorded: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*COMMAND, "--data", recorded, *arguments, "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert all(text in told.err for text in texts), told.err
+    assert "the first cycle" not in told.out
+
+
+def test_a_first_cycle_that_fails_tells_what_its_last_loop_says(
+    recorded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # so early that there is no training data yet
+    begins = _first_quarter(recorded)
+    arguments = ("--data", recorded, "--from", begins, "--policy", "never", "--out", str(tmp_path))
+    assert main([*COMMAND, *arguments]) == 1
+    told = capsys.readouterr().err
+    assert "the first cycle did not go live" in told
+    assert "the last loop says: " in told
+    assert "allowed: a later --from" in told
+    assert "ledger" not in told
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_folder_of_the_report_that_cannot_be_is_refused_before_anything_is_carried_out(
+    below: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    assert main([*COMMAND, "--out", str(file / "below" if below else file)]) == 1
+    told = capsys.readouterr()
+    assert "allowed: a folder that this user may write to" in told.err
+    assert told.out == ""
+    assert file.read_text() == "kept"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ class World(Protocol):
 
     name: str
     data: str
+    start: datetime
+
+    def span(self) -> tuple[datetime, datetime]:
+        """Start of the first period and end of the newest one that the data show."""
 
     def times(self) -> list[datetime]:
         """Starts of the periods to live through, oldest first."""
@@ -95,13 +99,17 @@ class PanelWorld:
     def reach(self, now: datetime) -> None:
         """A recorded file is there as a whole: collection itself looks at no later row."""
 
+    def span(self) -> tuple[datetime, datetime]:
+        """Start of the first period and end of the newest one that the data show."""
+        problem = self.contract.problem
+        days = self._panel[problem.time].dt.tz_localize("UTC")
+        return days.min().to_pydatetime(), shift(days.max().to_pydatetime(), problem.period, 1)
+
     def times(self) -> list[datetime]:
         """From the start to the end of the newest period, or to ``end``."""
-        problem = self.contract.problem
-        last = self._panel[problem.time].max().tz_localize("UTC").to_pydatetime()
-        end = self.end or shift(last, problem.period, 1)
-        count = between(self.start, end, problem.period)
-        return [shift(self.start, problem.period, number) for number in range(count + 1)]
+        period = self.contract.problem.period
+        count = between(self.start, self.end or self.span()[1], period)
+        return [shift(self.start, period, number) for number in range(count + 1)]
 
     def asked(self, now: datetime, collected: Collection[str] | None = None) -> list[Asked]:
         """What all sources show in the newest period, with features where there is enough history for them."""

@@ -14,7 +14,7 @@ from include.kreislauf.embedded.run import RunOptions, make_world, write_use_cas
 from include.kreislauf.replay.living import Say, begin, live_through
 from include.kreislauf.replay.policies import Plan, Policy, ReplayError, plan_of
 from include.kreislauf.replay.recommending import Recommendations
-from include.kreislauf.replay.report import Replay, as_text, write_replay
+from include.kreislauf.replay.report import Replay, as_text, make_folder, write_replay
 from include.kreislauf.replay.results import PolicyResult, result_of
 from include.kreislauf.replay.ring import LocalRing, Person
 from include.kreislauf.requirements.contract import Contract
@@ -55,8 +55,10 @@ def replay(options: ReplayOptions, say: Say) -> Replay:
 
     Raises
     ------
-    ReplayError: a policy is not possible here, or the contract needs live traffic, or the first cycle failed.
+    ReplayError: a policy or a day is not possible here, the report cannot be written, the contract needs live traffic, or
+        the first cycle failed.
     """
+    make_folder(options.out)
     with tempfile.TemporaryDirectory(prefix="kreislauf-replay-") as folder:
         found = _Replayed(options, Path(folder), say).result()
     path = write_replay(found, options.out)
@@ -82,6 +84,7 @@ class _Replayed:
     def result(self) -> Replay:
         self.say(f"{self.path}, hash {self.hash}")
         around = self._around("")
+        _require_steps(around)
         plans = [plan_of(policy, around, self.options.every) for policy in self.options.policies]
         self.say(f"{around.times[0]:%Y-%m-%d}  the first cycle, in {around.name}")
         with self._ring(self.folder / "first") as (ring, first_around):
@@ -133,6 +136,21 @@ def _served(options: ReplayOptions, start: str) -> Iterator[str]:
 
     with WorldServer(SimulatedSources(simulate(options.seed), utc(start))) as server:
         yield server.url
+
+
+def _require_steps(around: Recommendations) -> None:
+    """There must be data to begin with, and one period to live through."""
+    world, (first, last) = around.world, around.world.span()
+    if first < world.start < last and len(around.times) > 1:
+        return
+    what = f"no whole {around.contract.problem.period} lies between --from and --to"
+    if not first < world.start < last:
+        early = world.start <= first
+        what = f"the data begin at {first:%Y-%m-%d}" if early else f"the data end at {last:%Y-%m-%d}"
+    raise ReplayError(
+        what, where=f"--from {world.start:%Y-%m-%d}",
+        allowed=f"later than {first:%Y-%m-%d}, and earlier than {last:%Y-%m-%d} and than --to by a period",
+    )  # fmt: skip
 
 
 def _require_no_traffic(contract: Contract) -> None:

@@ -30,9 +30,15 @@ def begin(ring: LocalRing, around: Surroundings) -> None:
     if ring.live() is None:
         fates = "; ".join(f"{one.cycle_id} {one.state}: {one.note or one.reason}" for one in ring.cycles())
         raise ReplayError(
-            f"the first cycle did not go live: {fates}", where=f"{ring.use_case}, {start:%Y-%m-%d}",
-            next_step="look at the ledger's last loop, or begin later, when there is more to learn from",
+            f"the first cycle did not go live: {fates}; the last loop says: {_last_words(ring)}",
+            where=f"{ring.use_case}, {start:%Y-%m-%d}", allowed="a later --from, when there is more to learn from",
+            next_step="correct what the loop says, or begin later",
         )  # fmt: skip
+
+
+def _last_words(ring: LocalRing) -> str:
+    loops = [row.loop for row in ring.loops()]
+    return f"{loops[-1].edge}: {loops[-1].text}" if loops else "nothing: there was none"
 
 
 def live_through(ring: LocalRing, around: Surroundings, plan: Plan, say: Say) -> None:

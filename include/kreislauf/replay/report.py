@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from include.kreislauf.replay.policies import ReplayError
 from include.kreislauf.replay.results import MetricResult, PolicyResult
 
 FILE = "replay.json"
@@ -47,9 +49,27 @@ def as_text(replay: Replay) -> str:
     return "\n".join([about, "", *lines, "", *map(_says, replay.policies[0].metrics)])
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report: a replay takes long, and must not find out at its end that it cannot be written.
+
+    Raises
+    ------
+    ReplayError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ReplayError(
+            f"nothing can be written there: {error.strerror}", where=f"--out {folder}",
+            allowed="a folder that this user may write to, or the path of a new one",
+        ) from error  # fmt: skip
+
+
 def write_replay(replay: Replay, folder: Path) -> Path:
     """Write ``replay.json`` and ``replay.png``; returns the JSON's path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / FILE
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(asdict(replay), indent=1, ensure_ascii=False) + "\n")
