@@ -110,9 +110,11 @@ def _contract(options: argparse.Namespace) -> int:
         model = Contract if options.what == "schema" else Catalogue
         print(json.dumps(json_schema(model), indent=1, ensure_ascii=False))
         return 0
+    from include.kreislauf.requirements.cautions import cautions
     from include.kreislauf.training.families import check_declared
 
-    contracts, broken = load_all(Path(get_settings().use_cases))
+    settings = get_settings()
+    contracts, broken = load_all(Path(settings.use_cases))
     faults = [f"{one.name}: {one.error.text}" for one in broken]
     for name, contract in contracts.items():
         try:
@@ -121,6 +123,8 @@ def _contract(options: argparse.Namespace) -> int:
             faults.append(f"{name}: {error.text}")
         else:
             print(f"{name}: valid, version {contract.hash}")
+            for caution in cautions(contract, settings.log_days):
+                print(f"{name}: warning: {caution}", file=sys.stderr)
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0
