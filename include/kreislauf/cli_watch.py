@@ -9,11 +9,16 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from include.kreislauf.errors import KreislaufError
+from include.kreislauf.errors import KreislaufError, StoreError
 from include.kreislauf.settings import get_settings
 
+if TYPE_CHECKING:
+    from include.kreislauf.store.database import Store
+
+MOST_SECONDS = 3600
 USER, PASSWORD = "KREISLAUF_AIRFLOW_USER", "KREISLAUF_AIRFLOW_PASSWORD"
 
 log = logging.getLogger("kreislauf.watch")
@@ -27,8 +32,12 @@ def add_watch(commands: Any) -> None:
         help=text,
         description=f"{text}. Logs in as {USER} (default: admin) with {PASSWORD}, or the password of --passwords.",
     )
-    parser.add_argument("--airflow", required=True, metavar="URL", help="such as http://127.0.0.1:8080")
-    parser.add_argument("--seconds", type=float, default=1.0, help="between two looks (default: %(default)s)")
+    parser.add_argument(
+        "--airflow", type=airflow_address, required=True, metavar="URL", help="such as http://127.0.0.1:8080"
+    )
+    parser.add_argument(
+        "--seconds", type=seconds, default=1.0, help="between two looks (default: %(default)s)"
+    )
     parser.add_argument(
         "--passwords", type=Path, help="file of Airflow's SimpleAuthManager; default: the variable"
     )
@@ -36,9 +45,37 @@ def add_watch(commands: Any) -> None:
     parser.set_defaults(command=_watch)
 
 
+def airflow_address(text: str) -> str:
+    """Airflow's address, of an option."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address; allowed: http://host:port or https://host:port"
+        )
+    return text
+
+
+def seconds(text: str) -> float:
+    """A span of time, of an option."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds; allowed: above 0, up to {MOST_SECONDS}"
+        )
+    return found
+
+
 def _watch(options: argparse.Namespace) -> int:
     from include.kreislauf.embedded.airflow_api import AirflowApi
     from include.kreislauf.feedback.watcher import Watcher, make_watch
+    from include.kreislauf.store.database import Store
 
     settings = get_settings()
     if settings.clock != "wall":
@@ -49,15 +86,41 @@ def _watch(options: argparse.Namespace) -> int:
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     user, password = airflow_login(options.passwords)
+    require_made(Store(settings.store))
+    _touch(options.alive)
     watcher = Watcher(make_watch(settings), settings.now, options.seconds)
     # its own patience would hold up the look at the others
     with AirflowApi(options.airflow, user, password, patience=2.0) as airflow:
         _try(airflow)
         while True:
             pause = watcher.step(airflow)
-            if options.alive:
-                options.alive.touch()
+            _touch(options.alive)
             time.sleep(pause)
+
+
+def require_made(store: Store) -> None:
+    """A store that is not there ends the watch at its start; one that is away will come back.
+
+    Raises
+    ------
+    StoreError: the schema is missing, older or newer.
+    """
+    try:
+        store.revision()
+    except StoreError as error:
+        log.warning("%s; the look goes on", " ".join(error.text.split()))
+    else:
+        store.require()
+
+
+def _touch(path: Path | None) -> None:
+    try:
+        if path:
+            path.touch()
+    except OSError as error:
+        raise KreislaufError(
+            f"cannot be written: {error.strerror}", where=str(path), next_step="name a file in a folder that exists"
+        ) from error  # fmt: skip
 
 
 def _try(airflow: Any) -> None:

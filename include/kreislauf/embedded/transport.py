@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
@@ -100,26 +100,41 @@ class Transport:
 
     def _log_in(self) -> None:
         self._client.headers.pop("Authorization", None)
-        answer = _checked(self._client.post("/auth/token", json=self._credentials))
-        self._client.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        response = self._client.post("/auth/token", json=self._credentials)
+        if not (token := _checked(response).get("access_token")):
+            raise AirflowApiError(
+                "the log-in gave no token", where=f"POST {response.url}", status=response.status_code,
+                next_step="is this the address of Airflow's API server?",
+            )  # fmt: skip
+        self._client.headers["Authorization"] = f"Bearer {token}"
 
 
 def _checked(response: httpx.Response) -> Json:
     """The JSON object of a good answer; an error otherwise."""
-    if response.is_success:
-        return cast(Json, response.json()) if response.content else {}
-    request = response.request
     try:
-        detail = response.json()["detail"]
-        detail = detail if isinstance(detail, str) else json.dumps(detail)
-    except (ValueError, TypeError, KeyError):
-        detail = response.text[:500]
+        answer = response.json() if response.content else {}
+    except ValueError:
+        answer = None
+    if response.is_success and isinstance(answer, dict):
+        return answer
+    request, detail = response.request, _detail(response, answer)
     raise AirflowApiError(
         f"Airflow answered {response.status_code}: {detail}",
         where=f"{request.method} {request.url}",
+        next_step="" if isinstance(answer, dict) else "is this the address of Airflow's API server?",
         status=response.status_code,
         detail=detail,
     )
+
+
+def _detail(response: httpx.Response, answer: Any) -> str:
+    """Airflow's own explanation, or what came instead, in one line."""
+    if isinstance(answer, dict) and "detail" in answer:
+        detail = answer["detail"]
+        return detail if isinstance(detail, str) else json.dumps(detail)
+    if "html" in response.headers.get("Content-Type", ""):
+        return "an HTML page"
+    return " ".join(response.text.split())[:500]
 
 
 def _is_passing(error: BaseException) -> bool:
