@@ -123,7 +123,7 @@ def test_few_outcomes_are_inconclusive_with_their_numbers(log: Log) -> None:
     said = log.passes()
     assert said.verdict == "inconclusive"
     assert said.text.startswith("40 observations, 0.8 (0.")
-    assert "threshold 0.7 share: not sure yet" in said.text
+    assert "threshold 0.7 (share): not sure yet" in said.text
 
 
 def test_many_good_outcomes_are_healthy(log: Log) -> None:
@@ -132,7 +132,7 @@ def test_many_good_outcomes_are_healthy(log: Log) -> None:
     assert (said.verdict, said.value, said.observations) == ("healthy", pytest.approx(0.8), 800)
     assert said.low is not None
     assert said.low >= 0.7
-    assert said.text.endswith("threshold 0.7 share: surely on the right side")
+    assert said.text.endswith("threshold 0.7 (share): surely on the right side")
     assert said.evidence is not None
     assert said.evidence < 10
 

@@ -158,6 +158,7 @@ def test_a_judgement_shows_its_interval_and_every_period() -> None:
 
 def test_a_window_of_one_period_has_no_interval() -> None:
     judged = verdicts.judge_uplift(UPLIFT.model_copy(update={"window_periods": 1}), rows(0.05))
+    assert judged.text.startswith("mean of 1 period 0.05 is not below")
     assert (judged.verdict, judged.low, judged.high) == ("healthy", None, None)
 
 
@@ -180,7 +181,7 @@ def told(*values: list[float]) -> list[Told]:
         (told([90] * 9, [97, 97], [97, 97]), "healthy", 97.0, "not below"),
         (told([90, 90], [90]), "inconclusive", None, "3 reports, 4 needed"),
         (told([90] * 9, [90], [90]), "inconclusive", None, "2 reports, 4 needed"),
-        (told([90] * 9), "inconclusive", 90.0, "1 matured periods, 2 needed"),
+        (told([90] * 9), "inconclusive", 90.0, "1 matured period, 2 needed"),
         ([], "inconclusive", None, "0 reports, 4 needed"),
     ],
 )

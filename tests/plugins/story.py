@@ -112,7 +112,7 @@ class Story:
         if value is not None:
             judged = "breach" if value < threshold else "healthy"
         low, high = (None, None) if value is None else (value - half, value + half)
-        text = "1 matured periods, 3 needed" if value is None else f"mean of 3 periods {value:.4g}"
+        text = "1 matured period, 3 needed" if value is None else f"mean of 3 periods {value:.4g}"
         return Verdict(
             NAME, metric, release, as_of, cycle.cycle_id, judged, value, low, high, threshold, 3, text
         )

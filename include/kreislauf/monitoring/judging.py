@@ -22,7 +22,7 @@ from include.kreislauf.monitoring.observing import Bookmark, Observation, read_o
 from include.kreislauf.monitoring.plausibility import doubts
 from include.kreislauf.monitoring.queries import Observe
 from include.kreislauf.monitoring.tested import Tested, sequential_test, watch_of
-from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift
+from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, many
 from include.kreislauf.monitoring.wording import sentence
 from include.kreislauf.requirements.contract import BusinessMetric, PortfolioUplift, Reported, canonical_json
 from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried
@@ -189,7 +189,7 @@ def conclude(
     if why_not:
         text = f"{'; '.join(why_not)}; {text}"
     if memory.intake.implausible:
-        text = f"{text}; {memory.intake.implausible} values left out"
+        text = f"{text}; {many(memory.intake.implausible, 'value')} left out"
     value, low, high = (shown.mean, shown.low, shown.high) if shown else (None, None, None)
     return Judgement(
         "inconclusive" if why_not else opinion.verdict, value, low, high, memory.by_day(), text,

@@ -88,7 +88,7 @@ def judge_reported(metric: Reported, rows: Sequence[Any]) -> Judgement:
     window = [by_period[period] for period in list(means)[-metric.window_periods :]]
     if (found := sum(len(values) for values in window)) < metric.min_reports:
         return Judgement(
-            "inconclusive", None, None, None, means, f"{found} reports, {metric.min_reports} needed"
+            "inconclusive", None, None, None, means, f"{many(found, 'report')}, {metric.min_reports} needed"
         )
     return _judge(metric, means)
 
@@ -100,18 +100,23 @@ def novelty(rows: Sequence[Any], periods: int = 1) -> float | None:
     return sum(not row.known for row in asked) / len(asked) if asked else None
 
 
+def many(number: int, thing: str) -> str:
+    """A number of things: ``1 period``, ``2 periods``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _judge(metric: PortfolioUplift | Reported, by_period: Mapping[datetime, float]) -> Judgement:
     found = dict(by_period)
     window = list(found.values())[-metric.window_periods :]
     if len(window) < metric.window_periods:
-        text = f"{len(window)} matured periods, {metric.window_periods} needed"
+        text = f"{many(len(window), 'matured period')}, {metric.window_periods} needed"
         return Judgement("inconclusive", window[-1] if window else None, None, None, found, text)
     interval = mean_interval(window, metric.level)
     low, high = (value if isfinite(value) else None for value in (interval.low, interval.high))
     side = "below" if metric.direction == "higher" else "above"
     breach = interval.mean < metric.threshold if side == "below" else interval.mean > metric.threshold
     text = (
-        f"mean of {len(window)} periods {interval.mean:.4g} is {side if breach else f'not {side}'} "
+        f"mean of {many(len(window), 'period')} {interval.mean:.4g} is {side if breach else f'not {side}'} "
         f"the threshold {metric.threshold:.4g} ({metric.unit})"
     )
     return Judgement("breach" if breach else "healthy", interval.mean, low, high, found, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from include.kreislauf.monitoring.verdicts import many
 from include.kreislauf.monitoring.watching import Opinion, Scale, Watch, WatchState
 
 
@@ -12,7 +13,7 @@ def sentence(
     if not state.level.observations:
         return "no observations yet"
     where = {"healthy": "surely on the right side", "inconclusive": "not sure yet"}.get(opinion.verdict, "")
-    level = f"{_level(state, opinion, scale)}, threshold {threshold:.4g} {unit}"
+    level = f"{_level(state, opinion, scale)}, threshold {threshold:.4g} ({unit})"
     evidence = f"evidence {opinion.evidence:.3g}, alarm at {1 / watch.false_alarms:.4g}"
     if opinion.verdict == "breach":
         return f"{_breach(direction, watch, state, scale)}: {level}; {evidence}"
@@ -24,7 +25,7 @@ def sentence(
 def _level(state: WatchState, opinion: Opinion, scale: Scale) -> str:
     shown = scale.interval(opinion.shown)
     number = (state.level if state.alarm is None else state.sinking).observations
-    return f"{number} observations, {shown.mean:.4g} ({shown.low:.4g} to {shown.high:.4g})"
+    return f"{many(number, 'observation')}, {shown.mean:.4g} ({shown.low:.4g} to {shown.high:.4g})"
 
 
 def _breach(direction: str, watch: Watch, state: WatchState, scale: Scale) -> str:
