@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.kreislauf.cli_watch import PASSWORD, USER, airflow_login
+from include.kreislauf.cli_watch import PASSWORD, USER, airflow_address, airflow_login, seconds
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Edge
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from include.kreislauf.embedded.airflow_api import AirflowApi
     from include.kreislauf.feedback.overview_models import LoopKind
     from include.kreislauf.store.messages import LoopRow
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 NOTHING_TO_DO = "nothing to do: "
 """Begins what a run logs that was refused before it could raise anything."""
+
+NO_LOOP = "no loop yet"
 
 
 def add_loops(commands: Any) -> None:
@@ -48,17 +52,19 @@ def add_loops(commands: Any) -> None:
     )  # fmt: skip
     raised.add_argument("use_case")
     raised.add_argument("edge", type=_edge, help=f"one of {', '.join(Edge)}; -> may stand for →")
-    raised.add_argument("--reason", required=True, help="why; stays with the loop")
-    raised.add_argument("--by", default=getpass.getuser(), help="your name; stays with the loop")
+    raised.add_argument("--reason", type=_words, required=True, help="why; stays with the loop")
+    raised.add_argument("--by", type=_words, default=getpass.getuser(), help="your name; stays with the loop")
     raised.add_argument(
         "--cycle", default=None, help="the cycle of a loop that does not come from monitoring"
     )
     raised.add_argument("--as-of", type=_moment, default=None, help="what the data may know of; empty: now")
     raised.add_argument("--override", action="store_true", help="what is at work, or waits, makes way")
-    raised.add_argument("--airflow", required=True, metavar="URL", help="such as http://127.0.0.1:8080")
+    raised.add_argument(
+        "--airflow", type=airflow_address, required=True, metavar="URL", help="such as http://127.0.0.1:8080"
+    )
     raised.add_argument("--passwords", type=Path, help="file of Airflow's SimpleAuthManager")
     raised.add_argument(
-        "--wait", type=float, default=180, help="seconds for the answer (default: %(default)s)"
+        "--wait", type=seconds, default=180, help="seconds for the answer (default: %(default)s)"
     )
     raised.set_defaults(command=_raise)
 
@@ -68,6 +74,12 @@ def _edge(text: str) -> Edge:
         return Edge(text.replace("->", "→"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"no loop is called {text!r}; allowed: {', '.join(Edge)}") from error
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; allowed: some words")
+    return text
 
 
 def _moment(text: str) -> str:
@@ -80,16 +92,27 @@ def _moment(text: str) -> str:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
+def _require_known(db: Connection, use_case: str) -> None:
+    """Refuse the name of a use case that the store has never heard of."""
+    from include.kreislauf.store import contracts, cycles
+
+    known = sorted({*contracts.signed_use_cases(db), *cycles.use_cases(db)})
+    if use_case not in known:
+        raise KreislaufError(
+            f"no use case is named {use_case!r} in the store", allowed=known or "(it has none yet)",
+            next_step="name one of these, or have its contract signed: trigger the requirements DAG for it",
+        )  # fmt: skip
+
+
 def _list(options: argparse.Namespace) -> int:
     from include.kreislauf.store import messages
     from include.kreislauf.store.database import get_store
 
     with get_store().require().read() as db:
+        _require_known(db, options.use_case)
         rows = messages.loops_of(db, options.use_case, limit=options.limit)
     if not rows:
-        raise KreislaufError(
-            "no loop yet", where=options.use_case, next_step="loops raise, or let the ring run"
-        )
+        print(NO_LOOP)
     for row in rows:
         print("  ".join(_line(row)))
     return 0
@@ -120,10 +143,12 @@ def _summary(options: argparse.Namespace) -> int:
     from include.kreislauf.store.database import get_store
 
     with get_store().require().read() as db:
+        if options.use_case:
+            _require_known(db, options.use_case)
         names = [options.use_case] if options.use_case else cycles.use_cases(db)
         kinds = {name: loop_summary(db, name) for name in names}
     if not any(kinds.values()):
-        raise KreislaufError("no loop yet", where=options.use_case or "any use case")
+        print(NO_LOOP)
     for name, found in kinds.items():
         for kind in found:
             print(f"{name}  {'  '.join(_kind(kind))}")
@@ -145,11 +170,29 @@ def _raise(options: argparse.Namespace) -> int:
             "as_of": options.as_of, "cycle": options.cycle, "override": options.override}  # fmt: skip
     role = options.edge.raised_by
     user, password = airflow_login(options.passwords)
+    _require_sense(options.use_case, options.edge, options.cycle)
     with AirflowApi(options.airflow, user, password, patience=min(options.wait, 30.0)) as airflow:
         conf = {name: value for name, value in form.items() if value is not None}
         run = airflow.trigger(role, conf=conf)["dag_run_id"]
         print(f"run {run} of {role} raises {options.edge}")
         return _tell(airflow, options, run)
+
+
+def _require_sense(use_case: str, edge: Edge, cycle: str | None) -> None:
+    """Refuse what Airflow need not be asked for: no such use case, or a loop inside of no cycle."""
+    from include.kreislauf.store import cycles
+    from include.kreislauf.store.database import get_store
+
+    with get_store().require().read() as db:
+        _require_known(db, use_case)
+        at_work = [
+            one.cycle_id for one in cycles.in_state(db, use_case, cycles.State.ACTIVE, cycles.State.FAILED)
+        ]
+    if not edge.opens_cycle and not cycle:
+        raise KreislaufError(
+            f"loop {edge} needs a cycle", where=use_case, allowed=at_work or "(none is at work or has failed)",
+            next_step="name one of them with --cycle",
+        )  # fmt: skip
 
 
 def _tell(airflow: AirflowApi, options: argparse.Namespace, run: str) -> int:

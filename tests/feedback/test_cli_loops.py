@@ -76,10 +76,30 @@ def test_the_summary_says_which_loops_pay(
 def test_without_a_loop_both_say_so(
     scripted: Lap, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    scripted.manual(Role.REQUIREMENTS, as_of=AS_OF)
     monkeypatch.setenv("KREISLAUF_HOME", str(scripted.settings.home))
-    for arguments in (["list", "radar"], ["summary"]):
+    for arguments in (["list", "radar"], ["summary"], ["summary", "radar"]):
+        assert main(["loops", *arguments]) == 0
+        assert capsys.readouterr().out == "no loop yet\n"
+
+
+def test_a_use_case_that_is_none_is_told_with_those_there_are(
+    looped: Lap, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KREISLAUF_AIRFLOW_PASSWORD", "secret")
+    for arguments in (["list", "nope"], ["summary", "nope"], ["raise", "nope", *RAISE[3:]]):
         assert main(["loops", *arguments]) == 1
-        assert "no loop yet" in capsys.readouterr().err
+        assert "no use case is named 'nope' in the store; allowed: radar" in capsys.readouterr().err
+
+
+def test_a_loop_inside_a_cycle_needs_one(
+    looped: Lap, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KREISLAUF_AIRFLOW_PASSWORD", "secret")
+    assert main(["loops", "raise", "radar", "mlops->data_science", *RAISE[4:]]) == 1
+    told = capsys.readouterr().err
+    assert "radar: loop mlops→data_science needs a cycle; allowed: " in told
+    assert "next: name one of them with --cycle" in told
 
 
 @pytest.mark.parametrize(
@@ -87,6 +107,8 @@ def test_without_a_loop_both_say_so(
     [
         (["radar", "up->down"], "no loop is called 'up->down'; allowed: data_engineering→requirements, "),
         (["radar", "monitoring->mlops", "--as-of", "soon"], "'soon' is no time; allowed: 2026-01-31"),
+        (["radar", "monitoring->mlops", "--by", ""], "--by: it is empty; allowed: some words"),
+        (["radar", "monitoring->mlops", "--wait", "0"], "'0' is no number of seconds; allowed: above 0"),
     ],
 )
 def test_a_call_that_cannot_be_understood_says_what_is_allowed(
@@ -97,8 +119,20 @@ def test_a_call_that_cannot_be_understood_says_what_is_allowed(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--reason", " ", "it is empty; allowed: some words"), ("--airflow", "foo", "'foo' is no address")],
+)
+def test_what_airflow_need_not_be_asked_is_refused_at_once(
+    option: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*RAISE, option, value])
+    assert f"{option}: {said}" in capsys.readouterr().err
+
+
 def test_raising_needs_a_password_and_an_airflow_that_answers(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    looped: Lap, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("KREISLAUF_AIRFLOW_PASSWORD", raising=False)
     assert main(RAISE) == 1
