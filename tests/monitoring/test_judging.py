@@ -11,6 +11,7 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from include.kreislauf.errors import QueryError
 from include.kreislauf.monitoring.judging import Judged, Pass, conclude, digest, judge, take
@@ -32,6 +33,7 @@ from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import LoggedOutcome, stamp
 from include.kreislauf.store.log_writer import write_outcomes
 from include.kreislauf.store.monitor_states import MonitorState, MovedOnError
+from include.kreislauf.store.schema import outcomes
 from tests.support.examples import NOW, USE_CASE, prediction, report
 
 TEST = SequentialTest(bounds=(0.0, 1.0), reference=0.8)
@@ -428,6 +430,58 @@ def test_the_verdict_does_not_depend_on_how_passes_are_cut(size: int) -> None:
     one, other = (conclude(RATE, each, LIMITS, NOW + 2000 * HOUR) for each in (at_once, memory))
     assert (one.verdict, one.text, one.observations) == (other.verdict, other.text, other.observations)
     assert (memory.intake, memory.days) == (at_once.intake, at_once.days)
+
+
+# A backlog
+
+
+def heap(number: int, values: Sequence[float], waited: timedelta) -> list[Observation]:
+    """Outcomes of which one an hour was due, all written down within a minute."""
+    at = NOW + number * HOUR + waited
+    return [
+        Observation(at + place * timedelta(milliseconds=1), f"{number}-{place}", value, None, None, waited)
+        for place, value in enumerate(values)
+    ]
+
+
+def said_of(memory: Memory) -> str:
+    return conclude(RATE, memory, LIMITS, NOW + 5000 * HOUR).text
+
+
+def test_a_backlog_written_at_one_moment_says_that_it_cannot_see_when() -> None:
+    memory = take(RATE, Memory(began=NOW), heap(0, some(GOOD, 300), 30 * DAY))
+    memory = Memory.from_dict(json.loads(json.dumps(memory.to_dict())))
+    words = " of {} observations were written down within one hour, more than a day after they were due"
+    assert f"300{words.format(300)}" in said_of(memory)
+    memory = take(RATE, memory, heap(1000, some(GOOD, 299), HOUR))
+    assert f"300{words.format(599)}" in said_of(memory)
+    assert "within one hour" not in said_of(take(RATE, memory, heap(2000, GOOD[:1], HOUR)))
+
+
+def test_what_comes_in_time_is_no_backlog() -> None:
+    assert "within one hour" not in said_of(take(RATE, Memory(began=NOW), heap(0, some(GOOD, 300), HOUR)))
+
+
+def test_a_backlog_is_the_same_however_passes_are_cut() -> None:
+    new = [*heap(0, some(GOOD, 50), 2 * DAY), *heap(100, some(BAD, 90), 3 * DAY)]
+    memory = Memory(began=NOW)
+    for one in new:
+        memory = take(RATE, memory, [one])
+    assert memory.backlog == take(RATE, Memory(began=NOW), new).backlog
+    assert (memory.backlog.most, memory.backlog.seen) == (90, 140)
+
+
+def test_a_backlog_in_the_log_is_found(log: Log) -> None:
+    log.comes(*some(GOOD, 100))
+    at = stamp(NOW + HOUR)
+    rows = [prediction(as_of=NOW + HOUR, entity=f"late{number}", value=0.5) for number in range(150)]
+    with log.store.write() as db:
+        observations.save_predictions(db, rows)
+        write_outcomes(db, [LoggedOutcome(USE_CASE, row["id"], 1.0, at, at) for row in rows])
+        late = outcomes.c.prediction_id.in_([row["id"] for row in rows])
+        db.execute(update(outcomes).where(late).values(logged_at=NOW + 30 * DAY))
+    log.hours = 31 * 24
+    assert "150 of 250 observations were written down within one hour" in log.passes().text
 
 
 # A metric that is judged by periods

@@ -165,6 +165,7 @@ def take(metric: Tested, memory: Memory, new: Iterable[Observation]) -> Memory:
         intake=memory.intake.after(measured, plausible),
         watch=watch.update(memory.watch, scale.to_unit([one.value for one in good]), days),
         newest_at=max((one.known_at for one in measured), default=memory.newest_at),
+        backlog=memory.backlog.after(good),
     )
 
 
@@ -188,6 +189,8 @@ def conclude(
     text = sentence(metric.threshold, metric.direction, metric.unit, watch, memory.watch, opinion, scale)
     if why_not:
         text = f"{'; '.join(why_not)}; {text}"
+    if heap := memory.backlog.words():
+        text = f"{text}; {heap}"
     if memory.intake.implausible:
         text = f"{text}; {many(memory.intake.implausible, 'value')} left out"
     value, low, high = (shown.mean, shown.low, shown.high) if shown else (None, None, None)

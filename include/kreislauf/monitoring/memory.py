@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from include.kreislauf.monitoring.backlog import Backlog
 from include.kreislauf.monitoring.observing import Bookmark, Observation
 from include.kreislauf.monitoring.plausibility import Intake
 from include.kreislauf.monitoring.watching import WatchState
@@ -27,6 +28,7 @@ class Memory:
     mark: how far its observations are read.
     newest_at: when the latest observation became known.
     days: by day, how many plausible observations there were, their sum and that of their squares, in the metric's unit.
+    backlog: whether they came in a heap, long after they were due.
     """
 
     began: datetime
@@ -35,6 +37,7 @@ class Memory:
     intake: Intake = field(default_factory=Intake)
     newest_at: datetime | None = None
     days: Mapping[str, Sums] = field(default_factory=dict)
+    backlog: Backlog = field(default_factory=Backlog)
 
     def counted(self, new: Iterable[Observation]) -> Memory:
         """With more observations in the means of their days."""
@@ -66,6 +69,7 @@ class Memory:
             "intake": self.intake.to_dict(),
             "newest_at": self.newest_at.isoformat() if self.newest_at else None,
             "days": {day: list(sums) for day, sums in self.days.items()},
+            "backlog": self.backlog.to_dict(),
         }
 
     @classmethod
@@ -82,4 +86,5 @@ class Memory:
                 day: (int(n), float(total), float(squares))
                 for day, (n, total, squares) in kept["days"].items()
             },
+            backlog=Backlog(**kept.get("backlog", {})),  # a state of before knows of none
         )

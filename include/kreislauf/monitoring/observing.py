@@ -26,6 +26,7 @@ class Observation(NamedTuple):
     Parameters
     ----------
     predicted: what the release had said, if anything.
+    waited: how long after it was due it was written down.
     """
 
     known_at: datetime
@@ -33,6 +34,7 @@ class Observation(NamedTuple):
     value: float
     predicted: float | None = None
     client: str | None = None
+    waited: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def _in_order(new: Iterable[Arrival], as_of: datetime) -> list[Observation]:
         known_at = one.due if history or one.logged_at is None else max(one.due, one.logged_at)
         ordered.append((history, known_at, one))
     ordered.sort(key=lambda item: (item[0], item[1], item[2].id))
-    return [Observation(at, one.id, one.value, one.predicted, one.client) for _, at, one in ordered]
+    return [
+        Observation(at, one.id, one.value, one.predicted, one.client, at - one.due) for _, at, one in ordered
+    ]
 
 
 def _moment(text: str) -> datetime:
