@@ -197,7 +197,8 @@ def test_more_rows_than_a_panel_has_are_not_fetched(read: Read, monkeypatch: pyt
     ("postgresql+psycopg://me:s3cret@127.0.0.1:1/db?sslmode=s3cret", "s3cret|\\*\\*\\*", True),
     ("mysql+nodriver://me:s3cret@host/db", "driver that is not installed", False),
     ("nonsense s3cret", "is no SQLAlchemy URL", False),
-    ("sqlite:////missing/s3cret.db", "no such SQLite file", False),
+    ("sqlite:////missing/orders.db", "there is no SQLite file /missing/orders.db", False),
+    ("postgres://me:s3cret@host/db", r"next: write postgresql\+psycopg://", False),
 ])  # fmt: skip
 def test_a_connection_that_leads_nowhere_says_so_without_its_password(url: str, said: str, transient: bool):
     with pytest.raises(SourceError, match=said) as found:

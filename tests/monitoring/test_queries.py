@@ -119,7 +119,7 @@ def test_a_number_is_no_time(database: str) -> None:
 
 
 @pytest.mark.parametrize("address", [
-    "sqlite:////nowhere/s3cret.db", "postgresql+psycopg://me:s3cret@127.0.0.1:1/db", "nonsense s3cret",
+    "sqlite:////nowhere/orders.db", "postgresql+psycopg://me:s3cret@127.0.0.1:1/db", "nonsense s3cret",
 ])  # fmt: skip
 def test_a_database_that_is_away_is_an_error(address: str) -> None:
     with pytest.raises(QueryError) as found:

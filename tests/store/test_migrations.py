@@ -127,3 +127,14 @@ def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path):
 def test_a_folder_in_place_of_the_database_is_a_store_error(tmp_path: Path):
     with pytest.raises(StoreError, match="unable to open"):
         Store(f"sqlite:///{tmp_path}").require()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://me:s3cret@host/db", "mysql+nodriver://me:s3cret@host/db", "s3cret"]
+)
+def test_an_address_that_no_store_can_have_says_what_to_write(url: str) -> None:
+    with pytest.raises(StoreError) as found:
+        Store(url)
+    assert found.value.where == "KREISLAUF_STORE_URL"
+    assert "postgresql+psycopg://user:password@host/database" in found.value.allowed
+    assert "s3cret" not in found.value.text

@@ -122,7 +122,9 @@ def _parsed(text_of_url: str, select: Select) -> URL:
     file = url.database if url.get_backend_name() == "sqlite" else None
     if file and file != ":memory:" and not file.startswith("file:") and not Path(file).is_file():
         raise SourceError(
-            "there is no such SQLite file", where=select.where, next_step="correct the connection"
+            f"there is no SQLite file {Path(file).absolute()}",
+            where=select.where,
+            next_step="correct the connection",
         )
     return url
 
@@ -132,8 +134,10 @@ def _engine(url: URL, select: Select) -> Iterator[Engine]:
     try:
         engine = create_engine(url, poolclass=NullPool)
     except (ImportError, NoSuchModuleError) as error:
+        old = url.drivername == "postgres"  # as many tools write it
         raise SourceError(
-            f"needs a driver that is not installed: {error}", where=select.where, next_step="install it for every worker"
+            f"needs a driver that is not installed: {error}", where=select.where,
+            next_step="write postgresql+psycopg://… in the connection" if old else "install it for every worker",
         ) from error  # fmt: skip
     try:
         yield engine

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.sql.schema import Table
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
@@ -34,11 +34,24 @@ UPGRADE_LOCK = 0x6B726569
 
 
 class Store:
-    """One workflow store; cheap to share between threads."""
+    """One workflow store; cheap to share between threads.
+
+    Raises
+    ------
+    StoreError: the URL is none, or of a database without a driver here.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _engine(url)
+        try:
+            self.engine = _engine(url)
+        except (ArgumentError, ImportError, NoSuchModuleError) as error:
+            # SQLAlchemy's own text may hold the whole address
+            raise StoreError(
+                "is no address of a workflow store", where="KREISLAUF_STORE_URL",
+                allowed="sqlite:////folder/file.db, or postgresql+psycopg://user:password@host/database",
+                next_step="correct the variable",
+            ) from error  # fmt: skip
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
