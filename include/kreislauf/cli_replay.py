@@ -21,10 +21,18 @@ def add_replay(commands: Any) -> None:
     parser = commands.add_parser("replay", help=text, description=text)
     parser.add_argument("use_case")
     parser.add_argument(
-        "--from", dest="start", type=_day, default="2016-01-01", help="first cycle: YYYY-MM[-DD]"
+        "--from",
+        dest="start",
+        type=_day,
+        default="2016-01-01",
+        help="first cycle: YYYY-MM[-DD]; default: %(default)s",
     )
     parser.add_argument(
-        "--to", dest="end", type=_day, default="", help="last day; empty: as far as the data go"
+        "--to",
+        dest="end",
+        type=_day,
+        default="",
+        help="last day, likewise; default: the end of the newest period in the data",
     )
     parser.add_argument(
         "--policy", action="append", choices=_POLICIES, default=[],
@@ -35,8 +43,15 @@ def add_replay(commands: Any) -> None:
     world.add_argument(
         "--data", default="", help="folder or URL with the real data; empty: a simulated world"
     )
-    world.add_argument("--seed", type=int, default=0, help="seed of the simulated world")
-    parser.add_argument("--every", type=int, default=3, help="periods from one scheduled loop to the next")
+    world.add_argument(
+        "--seed", type=int, default=0, help="seed of the simulated world; default: %(default)s"
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=3,
+        help="periods from one scheduled loop to the next; default: %(default)s",
+    )
     parser.add_argument(
         "--approve", action="store_true", help="answer questions to a person with yes; else with no"
     )

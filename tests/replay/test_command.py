@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -66,8 +67,9 @@ def test_two_policies_start_from_one_first_cycle(
     path = contract_path(get_settings().use_cases, "radar")
     assert out.startswith(f"{path}, hash {load_contract(path).hash}\n")
     assert (told["contract"], told["contract_hash"]) == (str(path), load_contract(path).hash)
-    assert out.count("the first cycle") == 1
+    assert out.count("the first cycle, in ") == 1
     assert "every 2 steps" in out
+    assert re.search(r"^scheduled: \d+ s$", out, re.MULTILINE)
     assert "retrainings" in out
 
 
@@ -141,6 +143,15 @@ def test_arguments_that_cannot_be_are_told(
     with pytest.raises(SystemExit):
         main([*COMMAND, *arguments, "--out", str(tmp_path)])
     assert text in capsys.readouterr().err
+
+
+def test_what_is_meant_where_nothing_is_said_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["replay", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "first cycle: YYYY-MM[-DD]; default: 2016-01-01" in told
+    assert "last day, likewise; default: the end of the newest period in the data" in told
+    assert "one scheduled loop to the next; default: 3" in told
 
 
 def test_an_end_before_the_start_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

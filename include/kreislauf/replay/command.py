@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,10 +99,12 @@ class _Replayed:
 
     def _lived(self, plan: Plan) -> PolicyResult:
         self.say(f"\n{plan.policy}")
+        began = time.perf_counter()
         home = self.folder / plan.policy
         shutil.copytree(self.folder / "first", home)
         with self._ring(home) as (ring, around):
             live_through(ring, around, plan, self.say)
+            self.say(f"{plan.policy}: {time.perf_counter() - began:.0f} s")
             return result_of(ring, plan.policy, around.times[-1])
 
     @contextmanager

@@ -15,6 +15,8 @@ from include.kreislauf.replay.ring import LocalRing, Message
 from include.kreislauf.replay.surroundings import Surroundings
 
 Say = Callable[[str], None]
+_TOLD = 10
+"""So often, at most, a policy says how far it has come."""
 
 
 def begin(ring: LocalRing, around: Surroundings) -> None:
@@ -49,6 +51,7 @@ def live_through(ring: LocalRing, around: Surroundings, plan: Plan, say: Say) ->
     """
     ring.turned_down = plan.turned_down
     times = around.times
+    steps = len(times) - 1
     around.asks(ring, times[0])
     for number, (before, now) in enumerate(pairwise(times), start=1):
         around.reach(now)
@@ -56,6 +59,8 @@ def live_through(ring: LocalRing, around: Surroundings, plan: Plan, say: Say) ->
         log_as_of(ring.store, now)
         _check(ring, plan, number, before, now, say)
         around.asks(ring, now)
+        if number * _TOLD // steps > (number - 1) * _TOLD // steps:
+            say(f"{now:%Y-%m-%d}  step {number} of {steps}")
 
 
 def _check(ring: LocalRing, plan: Plan, number: int, before: datetime, now: datetime, say: Say) -> None:
@@ -67,9 +72,17 @@ def _check(ring: LocalRing, plan: Plan, number: int, before: datetime, now: date
         return
     try:
         for message in ring.check(now, **form):
-            say(f"{now:%Y-%m-%d}  {told(message)}")
+            say(f"{now:%Y-%m-%d}  {told(message)}{_refusal(ring, message)}")
     except KreislaufError as error:
         say(f"{now:%Y-%m-%d}  failed: {error.text}")
+
+
+def _refusal(ring: LocalRing, message: Message) -> str:
+    """Why a loop was not taken up; empty where it was."""
+    refused = (
+        {row.loop.id: row.decision for row in ring.loops("refused")} if isinstance(message, Loop) else {}
+    )
+    return f" (refused: {refused[message.id]})" if message.id in refused else ""
 
 
 def told(message: Message) -> str:

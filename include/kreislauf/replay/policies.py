@@ -52,7 +52,7 @@ class Plan:
         """Why a loop that monitoring raises is not taken up; empty: the governor decides."""
         if self.policy is Policy.TRIGGERED or loop.by != MACHINE:
             return ""
-        return f"replay: the policy is {self.policy}, whatever monitoring finds"
+        return f"policy {self.policy}, whatever monitoring finds"
 
     def due(self, step: int, before: datetime, now: datetime) -> str:
         """Why the work goes back at a step, whatever the verdict says; empty: it does not.

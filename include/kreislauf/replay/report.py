@@ -8,11 +8,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from include.kreislauf.replay.policies import ReplayError
+import numpy as np
+
+from include.kreislauf.replay.policies import Policy, ReplayError
 from include.kreislauf.replay.results import MetricResult, PolicyResult
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 FILE = "replay.json"
+_COUNTED = "bad: share of the periods; retrainings, releases, loops and machine time: without the first cycle"
+_STYLES = (("-", "o"), ("--", "s"), (":", "D"), ("-.", "x"))
+"""Line and mark of each policy: policies that did the same lie on each other."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,15 @@ class Replay:
 def as_text(replay: Replay) -> str:
     """The table for a terminal: one line per policy."""
     names = [one.name for one in replay.policies[0].metrics if one.mean is not None]
-    head = ["policy", *names, "bad periods", "retrainings", "releases", "helped", "machine s"]
+    bad = f"{names[0]} bad" if names else "bad"
+    head = ["policy", *names, bad, "retrainings", "releases", "helped", "machine s"]
     rows = [head, *(_row(one, names) for one in replay.policies)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     about = f"{replay.use_case}, {replay.world}, {replay.start} to {replay.end}"
-    return "\n".join([about, "", *lines, "", *map(_says, replay.policies[0].metrics)])
+    quiet = [f"{one.policy}: monitoring raised nothing" for one in replay.policies if _is_quiet(one)]
+    notes = [*map(_says, replay.policies[0].metrics), _COUNTED, *quiet]
+    return "\n".join([about, "", *lines, "", *notes])
 
 
 def make_folder(folder: Path) -> None:
@@ -79,10 +92,19 @@ def write_replay(replay: Replay, folder: Path) -> Path:
 
 
 def draw(replay: Replay, path: Path) -> None:
-    """Per business metric a line for each policy, with the threshold; a mark where a policy trained again."""
+    """Write the picture of :func:`drawn`."""
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure = drawn(replay)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def drawn(replay: Replay) -> Figure:
+    """Per business metric a line for each policy, with the threshold; a mark where a policy trained again."""
     from matplotlib import pyplot
 
     names = [one.name for one in replay.policies[0].metrics if one.mean is not None]
@@ -91,7 +113,7 @@ def draw(replay: Replay, path: Path) -> None:
     )  # fmt: skip
     for axis, name in zip(axes[:, 0], names, strict=False):
         for number, policy in enumerate(replay.policies):
-            _draw_line(axis, _metric(policy, name), policy, f"C{number}")
+            _draw_line(axis, _metric(policy, name), policy, number)
         shown = _metric(replay.policies[0], name)
         axis.axhline(shown.threshold, color="0.4", linestyle="--", linewidth=1, label="threshold")
         for change in map(datetime.fromisoformat, replay.changes):
@@ -100,24 +122,30 @@ def draw(replay: Replay, path: Path) -> None:
     axes[0, 0].set_title(f"{replay.use_case}, {replay.world}; triangles: trained again", fontsize=10)
     if names:
         axes[0, 0].legend(fontsize=8, ncols=len(replay.policies) + 1)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    return figure
 
 
-def _draw_line(axis: object, metric: MetricResult, policy: PolicyResult, colour: str) -> None:
-    times = [datetime.fromisoformat(one.period) for one in metric.periods]
-    axis.plot(times, [one.value for one in metric.periods], color=colour, label=policy.policy, alpha=0.8)  # type: ignore[attr-defined]
+def _draw_line(axis: Axes, metric: MetricResult, policy: PolicyResult, number: int) -> None:
+    times = np.array([one.period for one in metric.periods], "datetime64[D]")
+    colour, (line, mark) = f"C{number}", _STYLES[number % len(_STYLES)]
+    values = [one.value for one in metric.periods]
+    look: dict[str, Any] = {
+        "markersize": 9 - 2 * number,
+        "markerfacecolor": "none",
+        "markevery": max(1, len(values) // 40),
+    }
+    axis.plot(times, values, line, marker=mark, color=colour, label=policy.policy, alpha=0.8, **look)
     low = min((one.value for one in metric.periods), default=0.0)
-    marks = [datetime.fromisoformat(day) for day in policy.retrained]
-    axis.plot(marks, [low] * len(marks), "^", color=colour, markersize=6)  # type: ignore[attr-defined]
+    marks = np.array(policy.retrained, "datetime64[D]")
+    axis.plot(marks, [low] * len(marks), "^", color=colour, markersize=6)
 
 
 def _row(policy: PolicyResult, names: Sequence[str]) -> list[str]:
     helped, judged = policy.helped
-    decisive = policy.metrics[0]
+    bad = _metric(policy, names[0]).bad if names else None
     return [
         policy.policy, *(_number(_metric(policy, name).mean) for name in names),
-        "-" if decisive.bad is None else f"{decisive.bad:.0%}", str(len(policy.retrained)), str(policy.releases),
+        "-" if bad is None else f"{bad:.0%}", str(len(policy.retrained)), str(policy.releases),
         f"{helped} of {judged}", f"{policy.seconds:.1f}",
     ]  # fmt: skip
 
@@ -125,9 +153,14 @@ def _row(policy: PolicyResult, names: Sequence[str]) -> list[str]:
 def _says(metric: MetricResult) -> str:
     if metric.mean is None:
         return f"{metric.name}: nothing that a replay can know"
+    side = "below" if metric.direction == "higher" else "above"
     return (
-        f"{metric.name}: mean in {metric.unit}, {metric.direction} is better, bad beyond {metric.threshold:g}"
+        f"{metric.name}: mean in {metric.unit}, {metric.direction} is better, bad {side} {metric.threshold:g}"
     )
+
+
+def _is_quiet(policy: PolicyResult) -> bool:
+    return policy.policy == Policy.TRIGGERED and not policy.loops and not policy.refused
 
 
 def _metric(policy: PolicyResult, name: str) -> MetricResult:

@@ -54,7 +54,8 @@ class PolicyResult:
     retrained: times of the trainings after the first cycle's.
     releases: how many were made.
     seconds: machine time of all disciplines after the first cycle.
-    loops: those that were taken up; ``refused``: how many were not, by the policy or by the governor.
+    loops: those that were taken up; ``refused``: those that were not, by the policy or by the
+        governor, with the reason as their decision.
     """
 
     policy: str
@@ -63,7 +64,7 @@ class PolicyResult:
     releases: int
     seconds: float
     loops: list[LoopResult]
-    refused: int
+    refused: list[LoopResult]
 
     @property
     def helped(self) -> tuple[int, int]:
@@ -83,7 +84,7 @@ def result_of(ring: LocalRing, policy: str, until: datetime) -> PolicyResult:
     return PolicyResult(
         policy=policy, metrics=metrics, retrained=[f"{one.as_of:%Y-%m-%d}" for one in made if one.stage is Stage.TRAINING],
         releases=sum(one.stage is Stage.DEPLOYMENT for one in made), seconds=round(ring.seconds, 2),
-        loops=[_loop(row) for row in taken], refused=len(opened) - len(taken),
+        loops=[_loop(row) for row in taken], refused=[_loop(row) for row in opened if row not in taken],
     )  # fmt: skip
 
 
