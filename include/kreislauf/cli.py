@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -13,7 +14,7 @@ from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
 from include.kreislauf.cli_loops import add_loops
-from include.kreislauf.cli_query import add_query
+from include.kreislauf.cli_query import add_query, check_queries
 from include.kreislauf.cli_release import add_release_commands
 from include.kreislauf.cli_replay import add_replay
 from include.kreislauf.cli_watch import add_watch
@@ -27,8 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
+        sys.stdout.flush()
     except KreislaufError as error:
         print(error.text, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # who reads, such as head, has seen enough
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or Python complains once more at its end
         return 1
     return code
 
@@ -119,6 +126,7 @@ def _contract(options: argparse.Namespace) -> int:
     for name, contract in contracts.items():
         try:
             check_declared(contract)
+            check_queries(contract)
         except KreislaufError as error:
             faults.append(f"{name}: {error.text}")
         else:

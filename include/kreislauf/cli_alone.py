@@ -37,33 +37,51 @@ def add_commands(commands: Any, day: Callable[[str], str]) -> None:
     deploy.add_argument(
         "--winner", default="", help="folder@sha256#candidate; empty: what was handed over last"
     )
-    _command(commands, "monitor", "judge the live release alone; records nothing", _monitor, day)
+    _parser(commands, "monitor", "judge the live release alone; records nothing", _monitor, day)
 
 
 def _command(commands: Any, name: str, text: str, act: Callable[..., int], day: Callable[[str], str]) -> Any:
+    return _parser(commands, name, text, lambda options: _run(options, act), day)
+
+
+def _parser(
+    commands: Any,
+    name: str,
+    text: str,
+    command: Callable[[argparse.Namespace], int],
+    day: Callable[[str], str],
+) -> Any:
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("use_case")
     parser.add_argument("--as-of", type=day, default="", help="what may be known (YYYY-MM-DD); empty: now")
-    parser.set_defaults(command=lambda options: _run(options, act))
+    parser.set_defaults(command=command)
     return parser
 
 
 def _run(options: argparse.Namespace, act: Callable[..., int]) -> int:
     from include.kreislauf.store.database import Store
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _log_to_stderr()
     settings = get_settings()
     contract = load_contract(contract_path(settings.use_cases, options.use_case))
     Store(settings.store).upgrade()
     now = settings.now()
-    as_of = datetime.fromisoformat(options.as_of).replace(tzinfo=UTC) if options.as_of else now
+    as_of = _as_of(options, now)
     order = WorkOrder(
         use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%d}-{now:%Y%m%d%H%M%S}", contract_hash=contract.hash,
         as_of=as_of, started_by="command line",
     )  # fmt: skip
     return act(options, order, contract, settings)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _as_of(options: argparse.Namespace, now: datetime) -> datetime:
+    return datetime.fromisoformat(options.as_of).replace(tzinfo=UTC) if options.as_of else now
 
 
 def _prepare(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:
@@ -111,12 +129,30 @@ def _deploy(options: argparse.Namespace, order: WorkOrder, contract: Contract, s
     return 0
 
 
-def _monitor(_options: argparse.Namespace, order: WorkOrder, _contract: Contract, settings: Settings) -> int:
-    from include.kreislauf.feedback.monitor import judge_live
+def _monitor(options: argparse.Namespace) -> int:
+    """By the contract that was signed, as monitoring does: the file may have changed since, or be broken."""
+    from include.kreislauf.feedback.monitor import judge_release, what_is_live
     from include.kreislauf.monitoring.queries import observer
     from include.kreislauf.store.database import Store
 
-    found = judge_live(order, Store(settings.store), observer(settings))
+    _log_to_stderr()
+    settings = get_settings()
+    contract_path(settings.use_cases, options.use_case)  # names the use cases there are
+    now = settings.now()
+    if (as_of := _as_of(options, now)) > now:
+        raise KreislaufError(
+            f"{as_of:%Y-%m-%d} is in the future", where="--as-of", allowed=f"up to {now:%Y-%m-%d}; empty: now"
+        )
+    with Store(settings.store).require().read() as db:
+        release, contract = what_is_live(db, options.use_case)
+        order = WorkOrder(
+            use_case=contract.name, cycle_id=release.cycle_id, contract_hash=contract.hash, as_of=as_of,
+            started_by="command line",
+        )  # fmt: skip
+        found = judge_release(db, order, release, contract, observer(settings))
+    print(
+        f"{contract.name}: release {release.version}, contract {contract.hash[:12]}, as of {as_of:%Y-%m-%d %H:%M} UTC"
+    )
     for one in found:
         print(f"{one.metric.name}: {one.judgement.verdict}: {one.judgement.text}")
     return 0
