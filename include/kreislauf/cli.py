@@ -32,10 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KreislaufError as error:
         print(error.text, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # who reads, such as head, has seen enough
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python complains once more at its end
+    except BrokenPipeError:
+        # who reads, such as head, has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
 
