@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from include.kreislauf.errors import KreislaufError, QueryError
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
-from include.kreislauf.requirements.monitoring import Queried
+from include.kreislauf.requirements.monitoring import Queried, SqlQuery
 from include.kreislauf.settings import get_settings
 
 if TYPE_CHECKING:
@@ -58,6 +58,20 @@ def _query(options: argparse.Namespace) -> int:
             failed = True
             print(error.text, file=sys.stderr)
     return 1 if failed else 0
+
+
+def check_queries(contract: Contract) -> None:
+    """What can be told of a contract's SQL without a database.
+
+    Raises
+    ------
+    KreislaufError: see :func:`~include.kreislauf.monitoring.sql.check_query`.
+    """
+    from include.kreislauf.monitoring.sql import check_query
+
+    for metric in contract.business_metrics:
+        if isinstance(metric, Queried) and isinstance(metric.source, SqlQuery):
+            check_query(metric.source, metric.name)
 
 
 def _queried(contract: Contract, name: str | None) -> list[Queried]:

@@ -92,3 +92,17 @@ def test_days_that_are_none_are_refused(days: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["query", "technology_radar", f"--days={days}"])
     assert f"{days!r} is no number of days; allowed: above 0, up to 3650" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("query", "said"), [
+    ("DELETE FROM orders", "kept_0: the query does not begin with SELECT or WITH; allowed: one SELECT"),
+    (f"{SQL} AND shop = :shop", "kept_0: the query names :shop; allowed: as parameters only :since, :until"),
+])  # fmt: skip
+def test_contract_check_sees_what_no_database_need_be_asked(
+    shop: Path, capsys: pytest.CaptureFixture[str], query: str, said: str
+) -> None:
+    write(shop, query)
+    assert main(["contract", "check"]) == 1
+    assert said in capsys.readouterr().err
+    write(shop, SQL.replace("at >", "'1:x' <> '' AND at::text IS NOT NULL AND at >"))
+    assert main(["contract", "check"]) == 0

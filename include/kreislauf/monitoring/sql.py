@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from sqlalchemy import text
+
 from include.kreislauf.collection.access import Access
-from include.kreislauf.collection.selecting import Select, select_rows
+from include.kreislauf.collection.selecting import Select, one_select, select_rows
 from include.kreislauf.errors import QueryError
 from include.kreislauf.requirements.monitoring import SqlQuery
 
 MAX_ROWS = 1_000_000
 COLUMNS = ("observed_at", "value")
+PARAMETERS = ("since", "until")
 SLACK = timedelta(days=1)
 """SQLite compares times as texts, each written as it likes: it is asked for so much more on both sides."""
 
@@ -36,7 +39,7 @@ def rows_of(
     """
     url = access.connection(source.connection)
     slack = SLACK if url.startswith("sqlite") else timedelta()
-    times = {"since": since - slack, "until": until + slack}
+    times = dict(zip(PARAMETERS, (since - slack, until + slack), strict=True))
     select = Select(source.query, source.connection, where, times, seconds, MAX_ROWS)
     names, rows = select_rows(select, url, access.hide)
     if missing := [name for name in COLUMNS if name not in names]:
@@ -46,6 +49,23 @@ def rows_of(
         )  # fmt: skip
     at, value = (names.index(name) for name in COLUMNS)
     return [(_time(row[at], where), _number(row[value], where)) for row in rows if row[value] is not None]
+
+
+def check_query(source: SqlQuery, where: str) -> None:
+    """What can be told of a query without a database.
+
+    Raises
+    ------
+    SourceError: it is not one SELECT.
+    QueryError: it names a parameter that is never bound.
+    """
+    query = one_select(Select(source.query, source.connection, where, {}, 0.0, MAX_ROWS))
+    if unknown := sorted(text(query).compile().params.keys() - set(PARAMETERS)):
+        raise QueryError(
+            f"the query names {', '.join(f':{name}' for name in unknown)}", where=where,
+            allowed=f"as parameters only {', '.join(f':{name}' for name in PARAMETERS)}",
+            next_step="correct the contract's query; a colon that is no parameter is written \\:",
+        )  # fmt: skip
 
 
 def _time(found: object, where: str) -> datetime:
