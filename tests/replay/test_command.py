@@ -113,6 +113,7 @@ def test_a_first_cycle_that_fails_tells_what_its_last_loop_says(
     assert "the first cycle did not go live" in told
     assert "the last loop says: " in told
     assert "allowed: a later --from" in told
+    assert "rejected by the replay: nobody is there to decide" in told
     assert "ledger" not in told
 
 

@@ -63,8 +63,8 @@ class Person:
     """
 
     approves: bool = False
-    name: str = "nobody"
-    note: str = "replay: nobody is there to decide"
+    name: str = "the replay"
+    note: str = "nobody is there to decide"
 
     def answered(self, stage: Stage, step: Callable[..., StepResult]) -> Step:
         """A discipline that asked, and now has its answer."""
