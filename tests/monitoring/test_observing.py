@@ -78,10 +78,12 @@ def places(found: Sequence[Observation]) -> list[int]:
     return [int(one.value) for one in found]
 
 
-def test_an_observation_carries_what_was_predicted_and_who_sent_the_outcome(store: Store) -> None:
+def test_an_observation_carries_what_was_predicted_who_sent_the_outcome_and_how_late_it_came(
+    store: Store,
+) -> None:
     ids = log(store, [Happened(0, 1, 2)])
     [found], _ = read(store, source(), None, hours(3))
-    assert found == Observation(hours(2), ids[0], 0.0, 0.5, "key0")
+    assert found == Observation(hours(2), ids[0], 0.0, 0.5, "key0", HOUR)
 
 
 def test_an_outcome_counts_when_it_is_mature_and_there(store: Store) -> None:
