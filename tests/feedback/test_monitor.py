@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from include.kreislauf.feedback.monitor import check, check_all, due_orders
 from include.kreislauf.handovers import Edge, Loop, Reason, Role, Stage
@@ -13,6 +14,7 @@ from include.kreislauf.store import live as pointer
 from include.kreislauf.store.contracts import SignOff
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.observations import Verdict
+from include.kreislauf.store.schema import contracts as contracts_table
 from tests.support.fixtures import MakeLap
 from tests.support.lap import Lap
 from tests.support.outcomes import happen, quarter
@@ -349,6 +351,17 @@ def test_a_broken_contract_file_is_judged_by_what_was_signed(two_live: Lap) -> N
     assert {one.contract_hash for one in orders if one.use_case == "radar"} == {signed}
     loops, faults = check_all(orders, store=two_live.store, now=two_live.now())
     assert ([one.use_case for one in loops], faults) == (["radar"], [])
+
+
+def test_a_signed_contract_that_is_valid_no_more_costs_only_its_own_check(two_live: Lap) -> None:
+    year(two_live, 2016, -0.05)
+    with two_live.store.write() as db:
+        db.execute(update(contracts_table).where(contracts_table.c.use_case == "second").values(body={"of": "before"}))  # fmt: skip
+    orders = due_orders(two_live.store, two_live.settings.use_cases, "scheduled-1", quarter("2017Q1"))
+    loops, faults = check_all(orders, store=two_live.store, now=two_live.now())
+    assert [one.use_case for one in loops] == ["radar"]
+    assert len(faults) == 1
+    assert faults[0].startswith("second: ValidationError")
 
 
 def test_a_use_case_whose_contract_is_no_longer_signed_is_not_checked(two_live: Lap) -> None:

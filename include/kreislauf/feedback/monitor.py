@@ -54,17 +54,17 @@ def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> lis
             (live.find_release(db, one.use_case, one.version), one.use_case)
             for one in live.live_use_cases(db)
         ]
-        there = [name for _, name in found if name in usable or name in faults]
-        signed = {name: contracts.signed_contract(db, name) for name in there}
-    for name in faults.keys() & set(there):
+        signed = contracts.signed_hashes(db)
+    there = {name for _, name in found if name in usable or name in faults}
+    for name in sorted(faults.keys() & there):
         log.error("%s: the contract's file cannot be used, judged by the signed one: %s", name, faults[name])
     return [
         WorkOrder(
-            use_case=name, cycle_id=release.cycle_id, contract_hash=contract.hash, as_of=now, run_id=run_id,
+            use_case=name, cycle_id=release.cycle_id, contract_hash=signed[name], as_of=now, run_id=run_id,
             started_by="schedule", reason="a check is due", inputs={Stage.DEPLOYMENT: str(release.version)},
         )
         for release, name in found
-        if release and (contract := signed.get(name))
+        if release and name in there and name in signed
     ]  # fmt: skip
 
 

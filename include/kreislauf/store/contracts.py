@@ -71,6 +71,12 @@ def signed_contract(db: Connection, use_case: str, contract_hash: str | None = N
     return Contract.model_validate(body) if body else None
 
 
+def signed_hashes(db: Connection) -> dict[str, str]:
+    """Use case -> hash of the contract signed last, whether it can still be read or not."""
+    signed = select(contracts.c.use_case, contracts.c.hash).where(contracts.c.decision == "signed")
+    return {row.use_case: row.hash for row in db.execute(signed.order_by(contracts.c.decided_at))}
+
+
 def control_share(db: Connection, use_case: str) -> float | None:
     """Share of the requests that the release before answers, by the contract signed last; ``None``: no share.
 
