@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.kreislauf.cli_options import span
 from include.kreislauf.errors import KreislaufError, QueryError
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
@@ -33,15 +34,7 @@ def add_query(commands: Any) -> None:
 
 
 def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = 0.0
-    if not 0 < days <= MOST_DAYS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of days; allowed: above 0, up to {MOST_DAYS}"
-        )
-    return days
+    return span(text, "days", MOST_DAYS)
 
 
 def _query(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from include.kreislauf.cli_options import span
 from include.kreislauf.errors import KreislaufError, StoreError
 from include.kreislauf.settings import get_settings
 
@@ -61,15 +62,7 @@ def airflow_address(text: str) -> str:
 
 def seconds(text: str) -> float:
     """A span of time, of an option."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of seconds; allowed: above 0, up to {MOST_SECONDS}"
-        )
-    return found
+    return span(text, "seconds", MOST_SECONDS)
 
 
 def _watch(options: argparse.Namespace) -> int:
