@@ -9,9 +9,10 @@ import pytest
 from include.kreislauf.feedback.loop_summary import loop_summary
 from include.kreislauf.feedback.overview import overview
 from include.kreislauf.feedback.overview_models import LoopKind
-from include.kreislauf.feedback.stranded import MAX_REMINDERS, remind
+from include.kreislauf.feedback.stranded import remind
 from include.kreislauf.handovers import Edge, Handover, Reason, Role, Stage
 from include.kreislauf.statistics.intervals import mean_interval
+from include.kreislauf.store.receipts import MAX_REMINDERS
 from tests.support.lap import Lap
 from tests.support.outcomes import happen
 from tests.support.script import Script

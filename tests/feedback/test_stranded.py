@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.kreislauf.feedback.stranded import MAX_REMINDERS, Stranded, remind, stranded
+from include.kreislauf.feedback.stranded import Stranded, remind, stranded
 from include.kreislauf.feedback.work import mark_failed
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage
 from include.kreislauf.store import receipts
 from include.kreislauf.store.cycles import State
+from include.kreislauf.store.receipts import MAX_REMINDERS
 from tests.support.lap import Lap
 from tests.support.outcomes import happen
 from tests.support.script import Script

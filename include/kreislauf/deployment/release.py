@@ -111,8 +111,7 @@ def release_alone(order: WorkOrder, contract: Contract, settings: Settings, vers
     row = _written(path, order, winner, contents_of(winner), 0, store, settings)
     verified = verify_release(row, settings)
     with store.read() as db:
-        pointer = live.live(db, order.use_case)
-        champion = live.find_release(db, order.use_case, pointer.version) if pointer else None
+        champion = live.live_release(db, order.use_case)
     return release_path(settings, row), release_note(contract, row, champion, {"verified": verified.text})
 
 

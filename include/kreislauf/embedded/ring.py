@@ -49,8 +49,7 @@ class Ring:
     def check(self, as_of: datetime) -> None:
         """Have the monitoring DAG judge the live release, and wait until all that follows has come to rest."""
         with self.store.read() as db:
-            pointer = live.live(db, self.use_case)
-            release = live.find_release(db, self.use_case, pointer.version) if pointer else None
+            release = live.live_release(db, self.use_case)
         if release is None:
             raise RingError("nothing is live that could be checked", where=self.use_case)
         self._trigger(

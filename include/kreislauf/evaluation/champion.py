@@ -42,8 +42,7 @@ def find_champion(
     ReleaseError: the release's files are missing or were changed.
     """
     with Store(settings.store).read() as db:
-        pointer = live.live(db, use_case)
-        row = live.find_release(db, use_case, pointer.version) if pointer else None
+        row = live.live_release(db, use_case)
     if row is None or "period" not in held_out:
         return None
     release = load_row(settings, row)

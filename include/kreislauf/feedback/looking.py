@@ -47,8 +47,7 @@ def look(
     ----------
     settings: where the release's files are; ``None``: what needs them is not known.
     """
-    pointer = live.live(db, order.use_case)
-    row = live.find_release(db, order.use_case, pointer.version) if pointer else None
+    row = live.live_release(db, order.use_case)
     if row is None:
         return None
     since = live.promotions_of(db, order.use_case)[-1].as_of

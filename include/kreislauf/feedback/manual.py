@@ -71,8 +71,7 @@ def rollback_order(db: Connection, origin: str, facts: dict[str, Any], now: date
     ------
     Refused: nothing is live.
     """
-    pointer = live.live(db, facts["use_case"])
-    release = live.find_release(db, facts["use_case"], pointer.version) if pointer else None
+    release = live.live_release(db, facts["use_case"])
     if release is None:
         raise Refused(
             "nothing is live yet", where=facts["use_case"], next_step="there is nothing to roll back"
@@ -110,8 +109,7 @@ def _contract(db: Connection, role: Role, form: Form) -> Contract | None:
 
 def _check(db: Connection, form: Form, facts: dict[str, Any]) -> WorkOrder:
     """A check of the live release belongs to the cycle that made it live."""
-    pointer = live.live(db, form.use_case)
-    release = live.find_release(db, form.use_case, pointer.version) if pointer else None
+    release = live.live_release(db, form.use_case)
     if release is None:
         raise Refused("nothing is live yet", where=form.use_case, next_step="trigger the requirements DAG")
     inputs = {Stage.DEPLOYMENT: str(release.version)}

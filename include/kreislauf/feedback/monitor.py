@@ -122,8 +122,7 @@ def what_is_live(db: Connection, use_case: str) -> tuple[ReleaseRow, Contract]:
     ------
     KreislaufError: nothing is live, or no contract is signed; says which of them.
     """
-    pointer = live.live(db, use_case)
-    release = live.find_release(db, use_case, pointer.version) if pointer else None
+    release = live.live_release(db, use_case)
     if release is None:
         raise KreislaufError(
             "nothing is live", where=use_case, next_step="let the ring run, or trigger the requirements DAG"

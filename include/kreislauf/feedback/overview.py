@@ -87,8 +87,7 @@ def overview(store: Store, settings: Settings, name: str) -> Overview:
 def _assemble(
     db: Connection, settings: Settings, name: str, known: Contract | None, problem: str, shown: list[Cycle]
 ) -> Overview:
-    pointer = live.live(db, name)
-    release = live.find_release(db, name, pointer.version) if pointer else None
+    release = live.live_release(db, name)
     current = current_cycle(db, name, shown, release.cycle_id if release else None)
     ids = [cycle.cycle_id for cycle in shown] + ([current.cycle_id] if current else [])
     raised = _loops(db, name, ids)

@@ -17,12 +17,10 @@ from include.kreislauf.handovers import TAKES, Handover, Loop, Role, Stage
 from include.kreislauf.store import cycles, messages, receipts
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.receipts import Reminder
+from include.kreislauf.store.receipts import MAX_REMINDERS, Reminder
 
 log = logging.getLogger(__name__)
 
-MAX_REMINDERS = 3
-"""So often a message is emitted again; after that a person must look."""
 RECEIVERS: dict[Stage, Role] = {stage: role for role, stage in TAKES.items()}
 
 

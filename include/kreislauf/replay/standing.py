@@ -60,8 +60,7 @@ class Standing:
     def live(self) -> ReleaseRow | None:
         """The live release."""
         with self.store.read() as db:
-            pointer = live.live(db, self.use_case)
-            return live.find_release(db, self.use_case, pointer.version) if pointer else None
+            return live.live_release(db, self.use_case)
 
     def loaded(self) -> LoadedRelease:
         """The live release, verified.

@@ -56,6 +56,12 @@ def find_release(db: Connection, use_case: str, version: int) -> ReleaseRow | No
     return _release(db.execute(select(releases).where(*where)).first())
 
 
+def live_release(db: Connection, use_case: str) -> ReleaseRow | None:
+    """The live release, or ``None``: nothing is live."""
+    pointer = live(db, use_case)
+    return find_release(db, use_case, pointer.version) if pointer else None
+
+
 def release_of(db: Connection, use_case: str, cycle_id: str, attempt: int) -> ReleaseRow | None:
     """The release that an attempt of a cycle made, or ``None``."""
     where = (releases.c.use_case == use_case, releases.c.cycle_id == cycle_id, releases.c.attempt == attempt)

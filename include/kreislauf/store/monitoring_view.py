@@ -10,11 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from include.kreislauf.handovers import KEY_SEPARATOR
+from include.kreislauf.store.receipts import MAX_REMINDERS
 from include.kreislauf.store.schema import loops, receipts, reminders, verdicts
 from include.kreislauf.store.signals import Signal, newest_signals
-
-STRANDED_AFTER = 3
-"""A message that was emitted again so often, and that nobody has received, needs a person."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def _metrics(db: Connection, use_case: str) -> Iterator[str]:
 def _stranded(db: Connection, use_case: str) -> int:
     received = select(receipts.c.message_id).where(receipts.c.message_id == reminders.c.message_id)
     where = (
-        reminders.c.count >= STRANDED_AFTER,
+        reminders.c.count >= MAX_REMINDERS,
         reminders.c.message_id.startswith(f"{use_case}{KEY_SEPARATOR}", autoescape=True),
         ~received.exists(),
     )

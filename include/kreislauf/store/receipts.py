@@ -12,6 +12,9 @@ from include.kreislauf.handovers import KEY_SEPARATOR, Handover, Loop, Role
 from include.kreislauf.store.database import insert_once, put
 from include.kreislauf.store.schema import receipts, reminders
 
+MAX_REMINDERS = 3
+"""So often a message is emitted again; after that a person must look."""
+
 
 @dataclass(frozen=True)
 class Receipt:
