@@ -80,11 +80,11 @@ def _watch(options: argparse.Namespace) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     user, password = airflow_login(options.passwords)
     require_made(Store(settings.store))
-    _touch(options.alive)
     watcher = Watcher(make_watch(settings), settings.now, options.seconds)
     # its own patience would hold up the look at the others
     with AirflowApi(options.airflow, user, password, patience=2.0) as airflow:
         _try(airflow)
+        _touch(options.alive)  # only now: whoever waits for it may rely on the login having been tried
         while True:
             pause = watcher.step(airflow)
             _touch(options.alive)

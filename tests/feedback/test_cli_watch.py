@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from include.kreislauf import cli_watch
 from include.kreislauf.cli import main
 from include.kreislauf.cli_watch import PASSWORD, USER, airflow_login, require_made
 from include.kreislauf.embedded.airflow_api import AirflowApi, AirflowApiError
@@ -102,6 +103,19 @@ def test_a_file_that_cannot_be_touched_is_told_at_the_start(
     path = stored / "lost" / "alive"
     assert main(["watch", "--airflow", "http://127.0.0.1:1", "--alive", str(path)]) == 1
     assert f"{path}: cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_it_counts_as_alive_only_once_the_login_was_tried(
+    stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = stored / "alive"
+
+    def login(_: object) -> None:
+        raise KreislaufError(f"there already: {path.exists()}")
+
+    monkeypatch.setattr(cli_watch, "_try", login)
+    assert main(["watch", "--airflow", "http://127.0.0.1:1", "--alive", str(path)]) == 1
+    assert "there already: False" in capsys.readouterr().err
 
 
 class Page(BaseHTTPRequestHandler):
