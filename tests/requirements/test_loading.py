@@ -115,7 +115,7 @@ BAD = {
     "a long title": Bad("title: Future", f"title: {'x' * 201}", "xxx", "title", "a length of at most 200"),
     "an empty owner": Bad("owner:", "owner: '' #", "owner", "owner", "a length of at least 1"),
     "no candidates": Bad(CANDIDATES, "candidates: []", "candidates", "training.candidates", "a length of at least 1"),
-    "an unknown period": Bad("period: quarter", "period: week", "week", "(found 'week')", "'month', 'quarter' or 'year'"),
+    "an unknown period": Bad("period: quarter", "period: decade", "decade", "(found 'decade')", "'month', 'quarter' or 'year'"),
     "text for a section": Bad(
         "quality:\n", "quality: high\nx_quality:\n", "high", "quality: Input should be", "min_rows, min_entities, max_age_periods"
     ),

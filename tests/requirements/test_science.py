@@ -21,8 +21,8 @@ def test_a_space_is_a_list_of_values_by_parameter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("performance", "said"),
     [
-        ({"metric": "log_loss"}, "metric log_loss does not judge a regression; allowed: mae, rmse"),
-        ({"baseline": "prior"}, "baseline prior does not judge a regression; allowed: persistence, momentum, drift"),
+        ({"metric": "log_loss"}, "metric log_loss does not judge a problem of kind regression; allowed: mae, rmse"),
+        ({"baseline": "none"}, "allowed: 'persistence', 'momentum', 'drift' or 'prior'"),
         ({"metric": "accuracy"}, "allowed: 'mae', 'rmse', 'log_loss' or 'brier'"),
     ],
 )  # fmt: skip

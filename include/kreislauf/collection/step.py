@@ -149,7 +149,7 @@ class Collection:
                 next_step="check the source's field since, and the time that was asked for",
             )  # fmt: skip
         rows = table.rows(version, self.order.as_of)
-        seen = observe(source, rows, units, self.order.as_of, self.contract.problem.period, version)
+        seen = observe(source, rows, units, self.order.as_of, self.contract.problem.calendar, version)
         return replace(seen, later=observed_later(table.known(), seen, self.order.as_of))
 
     def _taken_in(self, proposals: Sequence[Proposal]) -> list[Proposal]:

@@ -118,7 +118,7 @@ def live_through(
                 _what_happened(world, client, contract, now)
                 ring.check(now)
             asked = world.asked(now, collected_technologies(store, contract))
-            answers = client.predict(now, shift(now, contract.problem.period, -1), asked)
+            answers = client.predict(now, shift(now, contract.problem.calendar, -1), asked)
             say(_progress(store, contract, answers, now, f"{number + 1}/{len(times)}"))
     return times
 
@@ -164,7 +164,7 @@ def _serve(world: SimulatedWorld, stack: EmbeddedStack, port: int) -> None:
 
 def _what_happened(world: World, client: Client, contract: Contract, now: datetime) -> None:
     """Outcomes of the predictions made a period ago, and what users report of the time since."""
-    period = contract.problem.period
+    period = contract.problem.calendar
     client.send_outcomes(now, world.outcomes(now), shift(now, period, -2))
     asked = [one for one in client.answers if one.period == shift(now, period, -2).isoformat()]
     known = [one for one in asked if one.value is not None]

@@ -103,18 +103,18 @@ class PanelWorld:
         """Start of the first period and end of the newest one that the data show."""
         problem = self.contract.problem
         days = self._panel[problem.time].dt.tz_localize("UTC")
-        return days.min().to_pydatetime(), shift(days.max().to_pydatetime(), problem.period, 1)
+        return days.min().to_pydatetime(), shift(days.max().to_pydatetime(), problem.calendar, 1)
 
     def times(self) -> list[datetime]:
         """From the start to the end of the newest period, or to ``end``."""
-        period = self.contract.problem.period
+        period = self.contract.problem.calendar
         count = between(self.start, self.end or self.span()[1], period)
         return [shift(self.start, period, number) for number in range(count + 1)]
 
     def asked(self, now: datetime, collected: Collection[str] | None = None) -> list[Asked]:
         """What all sources show in the newest period, with features where there is enough history for them."""
         problem = self.contract.problem
-        period = pd.Timestamp(shift(now, problem.period, -1)).tz_convert(None)
+        period = pd.Timestamp(shift(now, problem.calendar, -1)).tz_convert(None)
         # features of one technology depend on what the others have: a client counts the ones that were collected
         known = self._panel if collected is None else self._panel[self._panel[problem.entity].isin(collected)]
         rows = self._features.build(known, now.date())

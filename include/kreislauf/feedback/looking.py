@@ -82,7 +82,7 @@ def situation_of(
         fall=_fall(metric, judged),
         measures_model=isinstance(metric, Outcomes) and metric.measure != "outcome",
         challenge=_challenge(watched.files, rows, contract),
-        error=error_change(shown, rows, contract.problem.kind, contract.performance.metric),
+        error=error_change(shown, rows, contract.problem.task, contract.performance.metric),
     )
 
 
@@ -105,7 +105,7 @@ def _challenge(files: LoadedRelease | str, rows: list[Any], contract: Contract) 
     except KreislaufError as error:
         return Challenge(None, False, f"not known: {error.text}")
     features = {"numeric": files.numeric, "categorical": list(files.categorical)}
-    return challenge(champion, features, rows, contract.problem.kind, contract.performance.metric)
+    return challenge(champion, features, rows, contract.problem.task, contract.performance.metric)
 
 
 def _promoted_recently(

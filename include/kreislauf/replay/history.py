@@ -58,7 +58,7 @@ def _reported(
         reports.c.observed_at <= until,
     )
     for row in db.execute(select(*reports.c["period", "release", "value"]).where(*where)):
-        yield start_of(row.period, contract.problem.period), row.release, row.value
+        yield start_of(row.period, contract.problem.calendar), row.release, row.value
 
 
 def _measured(
@@ -74,11 +74,11 @@ def _measured(
     where = (predictions.c.use_case == contract.name, outcomes.c.observed_at <= until)
     for row in db.execute(select(*columns).select_from(joined).where(*where)):
         if metric.measure == "outcome":
-            yield start_of(row.as_of, contract.problem.period), row.release, row.outcome
+            yield start_of(row.as_of, contract.problem.calendar), row.release, row.outcome
         elif row.value is not None:
             distance = abs(row.value - row.outcome)
             value = distance if metric.tolerance is None else float(distance <= metric.tolerance)
-            yield start_of(row.as_of, contract.problem.period), row.release, value
+            yield start_of(row.as_of, contract.problem.calendar), row.release, value
 
 
 def _means(rows: Iterable[tuple[datetime, int, float]]) -> list[PeriodLine]:

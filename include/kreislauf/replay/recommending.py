@@ -75,7 +75,7 @@ class Recommendations:
         self.answers += predict(ring, now, self._period(now, -1), asked)
 
     def _period(self, now: datetime, count: int) -> datetime:
-        return shift(now, self.contract.problem.period, count)
+        return shift(now, self.contract.problem.calendar, count)
 
 
 def predict(ring: LocalRing, now: datetime, period: datetime, asked: Sequence[Asked]) -> list[Answer]:

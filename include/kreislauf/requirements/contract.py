@@ -7,39 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from include.kreislauf.handovers import Name
+from include.kreislauf.requirements.business import (
+    BusinessMetric,
+    DecisionValue,
+    GateMetric,
+    PortfolioUplift,
+    Reported,
+    is_gate,
+)
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.delivery import Delivery
-from include.kreislauf.requirements.monitoring import (
-    Monitoring,
-    Outcomes,
-    Queried,
-    SequentialTest,
-    check_levels,
-)
+from include.kreislauf.requirements.monitoring import MEASURES_OF, Monitoring, Outcomes
+from include.kreislauf.requirements.problem import Problem, fitting
 from include.kreislauf.requirements.science import Performance, Preparation, Training
-from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
+from include.kreislauf.requirements.section import Section, inconsistent
 from include.kreislauf.requirements.sources import Counted, Rows, Source
 
-FITTING: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "regression": (("mae", "rmse"), ("persistence", "momentum", "drift")),
-    "classification": (("log_loss", "brier"), ("prior",)),
-}
-"""By kind of target, the metrics and baselines that judge it."""
-
-
-class Problem(Section):
-    """What is predicted, for what, and how far ahead."""
-
-    kind: Literal["regression", "classification"] = Field(description="Kind of target.")
-    entity: ColumnName = Field(description="Column that names what a prediction is about.")
-    time: ColumnName = Field(description="Column with the start of the period a row is about.")
-    period: Literal["month", "quarter", "year"] = Field(description="Length of one period.")
-    horizon: int = Field(1, ge=1, le=40, description="Periods from a row to the end of its target.")
+__all__ = [
+    "BusinessMetric",
+    "Contract",
+    "PortfolioUplift",
+    "Problem",
+    "Reported",
+    "canonical_json",
+    "json_schema",
+]
 
 
 class Quality(Section):
@@ -84,53 +81,6 @@ class Emerging(Section):
         0, ge=0, le=100,
         description="How many a loop from monitoring or data science may take in without asking; 0: none.",
     )  # fmt: skip
-
-
-class PortfolioUplift(Section):
-    """Mean realised growth of the recommended entities minus the mean of all."""
-
-    kind: Literal["portfolio_uplift"]
-    name: Name
-    top: int = Field(ge=1, le=1000, description="How many entities are recommended.")
-    gate_threshold: float = Field(description="What a candidate must reach on the held-out periods.")
-    threshold: float = Field(description="Live: a mean below it, over the window, is a breach.")
-    window_periods: int = Field(ge=1, le=100, description="Matured periods the live mean is taken over.")
-    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval shown with it.")
-    unit: str = "log points per period"
-
-    @property
-    def direction(self) -> Literal["higher"]:
-        """More growth is better."""
-        return "higher"
-
-    @property
-    def test(self) -> None:
-        """One number a period is too few for a test."""
-        return None
-
-
-class Reported(Section):
-    """A number that the users of the recommendation report themselves."""
-
-    kind: Literal["reported"]
-    name: Name
-    threshold: float
-    window_periods: int = Field(ge=1, le=100)
-    min_reports: int = Field(10, ge=1, description="Fewer reports in the window are inconclusive.")
-    level: float = Field(0.8, gt=0.5, lt=1)
-    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
-    test: SequentialTest | None = Field(
-        None, description="Each report is an observation of a sequential test; empty: mean over the window."
-    )
-    unit: str = "index points"
-
-    @model_validator(mode="after")
-    def _levels_fit_the_test(self) -> Reported:
-        check_levels(self)
-        return self
-
-
-BusinessMetric = Annotated[PortfolioUplift | Reported | Outcomes | Queried, Field(discriminator="kind")]
 
 
 class Governor(Section):
@@ -185,13 +135,8 @@ class Contract(Section):
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
         problem: Problem | None = info.data.get("problem")  # None: it is at fault itself
-        keys = {problem.entity, problem.time} if problem else set()
-        for source in sources:
-            if isinstance(source, Rows) and (lacking := sorted(keys - set(source.columns))):
-                raise inconsistent(
-                    f"the columns of source {source.name} lack {', '.join(lacking)} of the problem",
-                    allowed="columns of the source in problem.entity and problem.time",
-                )
+        if problem:
+            _check_columns(sources, problem)
         return sources
 
     @field_validator("performance")
@@ -200,12 +145,14 @@ class Contract(Section):
         problem: Problem | None = info.data.get("problem")
         if problem is None:  # it is at fault itself
             return performance
-        metrics, baselines = FITTING[problem.kind]
+        metrics, baselines = fitting(problem)
         found = (("metric", performance.metric, metrics), ("baseline", performance.baseline, baselines))
         for field, value, allowed in found:
             if value not in allowed:
                 raise inconsistent(
-                    f"{field} {value} does not judge a {problem.kind}", allowed=", ".join(allowed)
+                    f"{field} {value} does not judge a problem of kind {problem.kind}"
+                    + ("" if problem.time else " without time"),
+                    allowed=", ".join(allowed),
                 )
         return performance
 
@@ -226,12 +173,20 @@ class Contract(Section):
 
     @field_validator("business_metrics")
     @classmethod
-    def _metrics_fit_the_gate(cls, metrics: tuple[BusinessMetric, ...]) -> tuple[BusinessMetric, ...]:
+    def _metrics_fit_the_gate(
+        cls, metrics: tuple[BusinessMetric, ...], info: ValidationInfo
+    ) -> tuple[BusinessMetric, ...]:
         names = [metric.name for metric in metrics]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
-        if not any(isinstance(metric, PortfolioUplift) for metric in metrics):
-            raise inconsistent("the gate has no metric", allowed="at least one of kind portfolio_uplift")
+        if not any(map(is_gate, metrics)):
+            raise inconsistent(
+                "the gate has no metric",
+                allowed="at least one of kind portfolio_uplift or decision_value, or of kind outcomes with a gate_threshold",
+            )
+        problem: Problem | None = info.data.get("problem")
+        for metric in metrics if problem else ():
+            _check_metric(metric, cast("Problem", problem))
         return metrics
 
     @property
@@ -240,9 +195,72 @@ class Contract(Section):
         return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
 
     @property
-    def gate_metric(self) -> PortfolioUplift:
-        """The business metric that can be computed in the lab and live by the same function."""
-        return next(metric for metric in self.business_metrics if isinstance(metric, PortfolioUplift))
+    def gate_metric(self) -> GateMetric:
+        """The first business metric that can be computed in the lab and live by the same function."""
+        return cast("GateMetric", next(filter(is_gate, self.business_metrics)))
+
+
+def _check_columns(sources: tuple[Source, ...], problem: Problem) -> None:
+    """Whether each source has what rows are told apart by, and one of them the target.
+
+    Raises
+    ------
+    PydanticCustomError: a column of the problem is in no source that needs it, or sources cannot be joined.
+    """
+    rows = [source for source in sources if isinstance(source, Rows)]
+    for source in rows:
+        if lacking := sorted(set(problem.keys) - set(source.columns)):
+            raise inconsistent(
+                f"the columns of source {source.name} lack {', '.join(lacking)} of the problem",
+                allowed="columns of the source in problem.entity and problem.time",
+            )
+    counted = [source.name for source in sources if isinstance(source, Counted)]
+    if counted and len(problem.keys) < 2:
+        raise inconsistent(
+            f"source {counted[0]} counts by technology and period, but the problem lacks entity or time",
+            allowed="problem.entity, problem.time and problem.period",
+        )
+    if len(sources) > 1 and problem.entity is None:
+        raise inconsistent(
+            f"{len(sources)} sources cannot be joined without an entity",
+            allowed="one source, or problem.entity",
+        )
+    there = {name for source in sources for name in source.columns}
+    wanted = {name for name in (problem.target, problem.group) if name is not None}
+    if lacking := sorted(wanted - there):
+        raise inconsistent(
+            f"no source has the column {', '.join(lacking)} of the problem",
+            allowed="columns of a source in problem.target and problem.group",
+        )
+
+
+def _check_metric(metric: BusinessMetric, problem: Problem) -> None:
+    """Whether a business metric can be computed for a kind of problem.
+
+    Raises
+    ------
+    PydanticCustomError: it cannot.
+    """
+    if isinstance(metric, PortfolioUplift) and (problem.kind != "regression" or len(problem.keys) < 2):
+        raise inconsistent(
+            f"{metric.name}: a portfolio uplift is of numbers by entity and period",
+            allowed="kind regression with entity and time; else decision_value or outcomes",
+        )
+    if isinstance(metric, DecisionValue) and metric.classes != set(problem.classes):
+        raise inconsistent(
+            f"{metric.name}: costs for {', '.join(sorted(metric.classes))}",
+            allowed=f"the classes of the problem: {', '.join(problem.classes) or 'none: kind binary or multiclass'}",
+        )
+    if isinstance(metric, Outcomes) and (kinds := MEASURES_OF[metric.measure]) and problem.kind not in kinds:
+        raise inconsistent(
+            f"{metric.name}: measure {metric.measure} with kind {problem.kind}",
+            allowed=f"kind {', '.join(kinds)}",
+        )
+    if isinstance(metric, Outcomes) and metric.measure == "hit" and (metric.tolerance is None) != (problem.task == "classification"):  # fmt: skip
+        raise inconsistent(
+            f"{metric.name}: a hit {'of a class has no' if metric.tolerance else 'of a number needs a'} tolerance",
+            allowed="tolerance with kind regression, and only there",
+        )
 
 
 def canonical_json(value: Any) -> str:

@@ -96,15 +96,28 @@ def check_levels(metric: Tested) -> None:
         )
 
 
+MEASURES_OF: dict[str, tuple[str, ...]] = {
+    "outcome": (), "hit": (), "absolute_error": ("regression",), "squared_error": ("regression", "binary"),
+}  # fmt: skip
+"""By measure the kinds of problem it fits; none: any."""
+
+
 class Outcomes(Section):
     """A number computed of each prediction and what really happened."""
 
     kind: Literal["outcomes"]
     name: Name
-    measure: Literal["outcome", "hit", "absolute_error"] = Field(
-        description="The outcome itself; 1 where it lies within tolerance of the prediction, else 0; or their distance."
+    measure: Literal["outcome", "hit", "absolute_error", "squared_error"] = Field(
+        description="The outcome itself; 1 where the prediction was right (the class, or a number within tolerance), else 0; "
+        "their distance; or its square (of a probability: the Brier score)."
     )
-    tolerance: float | None = Field(None, gt=0, description="For measure hit, in the target's unit.")
+    tolerance: float | None = Field(
+        None, gt=0, description="For measure hit of a number, in the target's unit."
+    )
+    gate_threshold: float | None = Field(
+        None, description="What a candidate must reach on the held-out rows; empty: it is watched live only."
+    )
+    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval in the lab.")
     direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
     threshold: float = Field(description="A level on the wrong side of it is bad.")
     maturity_days: float = Field(
@@ -121,19 +134,24 @@ class Outcomes(Section):
                 "a hit is 0 or 1, and 1 is better",
                 allowed="bounds [0, 1] and direction higher with measure hit",
             )
-        if self.measure == "absolute_error" and (self.test.bounds[0] != 0 or self.direction != "lower"):
+        if self.measure.endswith("_error") and (self.test.bounds[0] != 0 or self.direction != "lower"):
             raise inconsistent(
-                "an absolute error begins at 0, and less is better",
-                allowed="bounds [0, greatest] and direction lower with measure absolute_error",
+                "an error begins at 0, and less is better",
+                allowed=f"bounds [0, greatest] and direction lower with measure {self.measure}",
             )
         return self
 
     @model_validator(mode="after")
     def _tolerance_belongs_to_hit(self) -> Outcomes:
-        if (self.measure == "hit") != (self.tolerance is not None):
+        if self.measure != "hit" and self.tolerance is not None:
             raise inconsistent(
-                f"measure {self.measure} {'needs a' if self.measure == 'hit' else 'has no'} tolerance",
+                f"measure {self.measure} has no tolerance",
                 allowed="tolerance with measure hit, and only there",
+            )
+        if self.measure == "outcome" and self.gate_threshold is not None:
+            raise inconsistent(
+                "the outcome itself is the same for every candidate",
+                allowed="gate_threshold with another measure",
             )
         return self
 

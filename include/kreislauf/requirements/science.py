@@ -111,7 +111,7 @@ class Training(Section):
         description="Configurations tried per family; doubled by each loop that asks for it.",
     )
     held_out_periods: int = Field(
-        ge=4, le=200, description="Latest periods with known target, kept for the gate."
+        8, ge=4, le=200, description="Latest periods with known target, kept for the gate; of rows with time."
     )
     search_periods: int = Field(
         8, ge=1, le=200, description="Periods before those, on which configurations are compared."
@@ -123,6 +123,11 @@ class Training(Section):
     )
     candidate_seconds: float = Field(
         120, gt=0, description="A candidate that takes longer for one fit counts as failed."
+    )
+    calibration: Literal["none", "sigmoid", "isotonic"] = Field(
+        "sigmoid",
+        description="How probabilities of classes are corrected, by predictions of rows that were not learnt from. "
+        "Isotonic needs a thousand rows of the rarer class.",
     )
     seed: int = 0
 
@@ -144,7 +149,10 @@ class Performance(Section):
     """The performance metric and what it must reach against the naive baseline."""
 
     metric: Literal["mae", "rmse", "log_loss", "brier"]
-    baseline: Literal["persistence", "momentum", "drift", "prior"]
+    baseline: Literal["persistence", "momentum", "drift", "prior"] = Field(
+        description="persistence: 0, no change; momentum: the entity's last known target; drift, prior: the mean target, or "
+        "the shares of the classes, of the rows learnt from."
+    )
     min_gain: float = Field(ge=0, le=1, description="Share by which the baseline's error must be undercut.")
     confidence: float = Field(
         0.8, gt=0.5, lt=1, description="Confidence at which that must hold: one-sided, over whole periods."
@@ -161,4 +169,8 @@ class Performance(Section):
     interval_tolerance: float = Field(
         0.1, gt=0, lt=1, description="The measured share may differ from that by so much."
     )
+    max_calibration_error: float = Field(
+        0.1, gt=0, lt=1,
+        description="Of classes: by so much the shares that happened may differ from the probabilities, in the mean.",
+    )  # fmt: skip
     segments: tuple[Segment, ...] = Field((), strict=False)

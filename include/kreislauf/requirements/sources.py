@@ -46,6 +46,10 @@ class Column(Section):
     )
     minimum: float | None = None
     maximum: float | None = None
+    feature: bool = Field(
+        True,
+        description="Whether models may see it, where there is no features.py; keys, target and dates are never seen.",
+    )
 
 
 class Rows(Section):

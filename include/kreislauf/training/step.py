@@ -108,7 +108,7 @@ class Training:
         """Columns and calendar: the features that are really in the version."""
         problem = self.contract.problem
         numeric, categorical = columns_of(self.frame, self.module)
-        return Design(numeric, categorical, problem.kind, problem.period, problem.horizon)
+        return Design(numeric, categorical, problem.task, problem.period, problem.horizon)
 
     @cached_property
     def rows(self) -> Rows:

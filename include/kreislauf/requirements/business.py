@@ -1,0 +1,139 @@
+"""The business metrics of a contract: what must hold in the lab, and what is watched live."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from include.kreislauf.handovers import Name
+from include.kreislauf.requirements.monitoring import Outcomes, Queried, SequentialTest, check_levels
+from include.kreislauf.requirements.problem import ClassName
+from include.kreislauf.requirements.section import Section, inconsistent
+
+ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class PortfolioUplift(Section):
+    """Mean realised growth of the recommended entities minus the mean of all."""
+
+    kind: Literal["portfolio_uplift"]
+    name: Name
+    top: int = Field(ge=1, le=1000, description="How many entities are recommended.")
+    gate_threshold: float = Field(description="What a candidate must reach on the held-out periods.")
+    threshold: float = Field(description="Live: a mean below it, over the window, is a breach.")
+    window_periods: int = Field(ge=1, le=100, description="Matured periods the live mean is taken over.")
+    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval shown with it.")
+    unit: str = "log points per period"
+
+    @property
+    def direction(self) -> Literal["higher"]:
+        """More growth is better."""
+        return "higher"
+
+    @property
+    def test(self) -> None:
+        """One number a period is too few for a test."""
+        return None
+
+
+class DecisionValue(Section):
+    """What is saved by acting on the predictions, beside what is done without them, from a matrix of costs.
+
+    Each prediction leads to the action that costs least: of two classes by the expected cost under the predicted
+    probability, of more as if the predicted class were certain.
+
+    Source: Elkan, The foundations of cost-sensitive learning, IJCAI 2001.
+    """
+
+    kind: Literal["decision_value"]
+    name: Name
+    actions: dict[ActionName, dict[ClassName, float]] = Field(
+        min_length=2, description="Cost of each action, by the class that then happens."
+    )
+    without: ActionName = Field(description="The action that is taken where there is no model.")
+    per: float = Field(
+        1.0, gt=0, description="So many units one prediction is about, such as 8 machine-hours."
+    )
+    gate_threshold: float = Field(description="What a candidate must reach on the held-out rows.")
+    threshold: float = Field(description="Live: a level below it is bad.")
+    maturity_days: float = Field(
+        0.0, ge=0, description="Days after a prediction before its outcome counts, however early it came."
+    )
+    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval in the lab.")
+    test: SequentialTest
+    unit: str = "cost per prediction"
+
+    @property
+    def direction(self) -> Literal["higher"]:
+        """More saved is better."""
+        return "higher"
+
+    @property
+    def classes(self) -> set[str]:
+        """The classes that costs are given for."""
+        return set(next(iter(self.actions.values())))
+
+    @model_validator(mode="after")
+    def _matrix_is_whole(self) -> DecisionValue:
+        for name, costs in self.actions.items():
+            if set(costs) != self.classes:
+                raise inconsistent(
+                    f"action {name} has costs for {', '.join(sorted(costs))}",
+                    allowed=f"a cost for each of {', '.join(sorted(self.classes))}",
+                )
+        if self.without not in self.actions:
+            raise inconsistent(f"without is {self.without}", allowed=", ".join(self.actions))
+        return self
+
+    @model_validator(mode="after")
+    def _values_lie_within_the_bounds(self) -> DecisionValue:
+        if self.without not in self.actions:
+            return self
+        otherwise = self.actions[self.without]
+        values = [(otherwise.get(one, cost) - cost) / self.per for costs in self.actions.values() for one, cost in costs.items()]  # fmt: skip
+        low, high = self.test.bounds
+        if min(values) < low or max(values) > high:
+            raise inconsistent(
+                f"by the matrix a prediction is worth {min(values):g} to {max(values):g}",
+                allowed=f"bounds of the test that hold this, such as [{min(values):g}, {max(values):g}]",
+            )
+        check_levels(self)
+        return self
+
+
+class Reported(Section):
+    """A number that the users of the recommendation report themselves."""
+
+    kind: Literal["reported"]
+    name: Name
+    threshold: float
+    window_periods: int = Field(ge=1, le=100)
+    min_reports: int = Field(10, ge=1, description="Fewer reports in the window are inconclusive.")
+    level: float = Field(0.8, gt=0.5, lt=1)
+    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
+    test: SequentialTest | None = Field(
+        None, description="Each report is an observation of a sequential test; empty: mean over the window."
+    )
+    unit: str = "index points"
+
+    @model_validator(mode="after")
+    def _levels_fit_the_test(self) -> Reported:
+        check_levels(self)
+        return self
+
+
+BusinessMetric = Annotated[
+    PortfolioUplift | DecisionValue | Reported | Outcomes | Queried, Field(discriminator="kind")
+]
+GateMetric = PortfolioUplift | DecisionValue | Outcomes
+"""Metrics that one function computes in the lab and live; of ``outcomes`` those with a ``gate_threshold``."""
+PerPrediction = DecisionValue | Outcomes
+"""Metrics with one observation for each prediction whose outcome is known."""
+
+
+def is_gate(metric: BusinessMetric) -> bool:
+    """Whether a candidate can be judged by it before it goes live."""
+    return (
+        isinstance(metric, PortfolioUplift | DecisionValue | Outcomes) and metric.gate_threshold is not None
+    )
