@@ -138,6 +138,15 @@ def test_a_handover_in_the_wrong_dag_is_an_error(scripted: Lap) -> None:
         scripted.receive(Incoming(Role.MLOPS, "run", sent.key, (sent,)))
 
 
+@pytest.mark.parametrize("other", ["other|{cycle}", "radar|c9999-2016-01-01"])
+def test_a_message_on_the_thread_of_another_cycle_is_an_error(scripted: Lap, other: str) -> None:
+    sent = signed(scripted)
+    key = other.format(cycle=sent.cycle_id)
+    with pytest.raises(HandoverError, match="arrived on the thread of"):
+        scripted.receive(Incoming(Role.DATA_ENGINEERING, "run", key, (sent,)))
+    assert scripted.receive(Incoming(Role.DATA_ENGINEERING, "run", sent.key, (sent,))).key == sent.key
+
+
 def test_a_handover_never_starts_requirements(scripted: Lap) -> None:
     sent = begin(scripted)[Stage.DEPLOYMENT]
     with pytest.raises(HandoverError, match="allowed: loops only"):

@@ -61,9 +61,26 @@ def _answer(db: Connection, incoming: Incoming, now: datetime, wall_clock: bool)
     except Refused as refusal:
         return refusal
     message = max(incoming.received, key=lambda one: (one.attempt, isinstance(one, Loop)))
+    _require_own_thread(incoming)
     answer = _answer_to(db, incoming, message, now)
     receipts.record_receipt(db, message, incoming.role, incoming.run_id, now)
     return answer
+
+
+def _require_own_thread(incoming: Incoming) -> None:
+    """Whoever emits events by hand must not put one cycle's work on another one's thread, nor into another use case.
+
+    Raises
+    ------
+    HandoverError: a message is of another cycle than the run.
+    """
+    others = [one.key for one in incoming.received if incoming.partition_key not in (None, one.key)]
+    if others:
+        raise HandoverError(
+            f"a message of {others[0]} arrived on the thread of {incoming.partition_key}", where=incoming.origin,
+            allowed=f"messages of {incoming.partition_key}",
+            next_step="emit the event under the partition key of its own cycle",
+        )  # fmt: skip
 
 
 def _answer_to(
