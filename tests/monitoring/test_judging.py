@@ -28,6 +28,7 @@ from include.kreislauf.requirements.monitoring import (
     Queried,
     SequentialTest,
 )
+from include.kreislauf.requirements.problem import Problem
 from include.kreislauf.store import monitor_states, observations
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import LoggedOutcome, stamp
@@ -35,6 +36,7 @@ from include.kreislauf.store.log_writer import write_outcomes
 from include.kreislauf.store.monitor_states import MonitorState, MovedOnError
 from include.kreislauf.store.schema import outcomes
 from tests.support.examples import NOW, USE_CASE, prediction, report
+from tests.support.problems import NUMBERS
 
 TEST = SequentialTest(bounds=(0.0, 1.0), reference=0.8)
 RATE = Outcomes(kind="outcomes", name="rate", measure="outcome", threshold=0.7, test=TEST)
@@ -63,6 +65,7 @@ class Log:
 
     store: Store
     metric: Any = RATE
+    problem: Problem = NUMBERS
     hours: int = 0
     limits: Monitoring = LIMITS
     observe: Any = None
@@ -87,7 +90,7 @@ class Log:
 
     def judged(self, **fields: Any) -> Judged:
         """What a pass says now; nothing is written."""
-        look = Pass(USE_CASE, 1, NOW, self.now, self.limits, self.observe)
+        look = Pass(USE_CASE, 1, NOW, self.now, self.problem, self.limits, self.observe)
         with self.store.read() as db:
             return judge(db, self.metric, replace(look, **fields))
 
@@ -188,7 +191,12 @@ def test_with_another_test_it_begins_anew_and_with_other_words_it_does_not(log: 
     renamed = RATE.model_copy(update={"unit": "of orders"})
     stricter = RATE.model_copy(update={"threshold": 0.75})
     for_the_ledger = RATE.model_copy(update={"test": RATE.test.model_copy(update={"learn": 77})})
-    assert digest(renamed) == digest(for_the_ledger) == before.test != digest(stricter)
+    assert (
+        digest(renamed, NUMBERS)
+        == digest(for_the_ledger, NUMBERS)
+        == before.test
+        != digest(stricter, NUMBERS)
+    )
     log.metric = stricter
     assert log.passes().observations == 60
 
@@ -259,7 +267,7 @@ def test_what_is_remembered_does_not_grow_with_the_history() -> None:
     sizes = []
     for number in (2_000, 20_000):
         new = [Observation(NOW + place * HOUR, str(place), GOOD[place % 5]) for place in range(number)]
-        memory = take(RATE, Memory(began=NOW), new)
+        memory = take(RATE, NUMBERS, Memory(began=NOW), new)
         sizes.append(len(json.dumps(memory.to_dict())))
         assert len(memory.days) <= DAYS
     assert sizes[1] < 1.2 * sizes[0]
@@ -423,11 +431,11 @@ def test_the_verdict_does_not_depend_on_how_passes_are_cut(size: int) -> None:
         Observation(NOW + number * HOUR, str(number), value, None, f"c{number % 3}")
         for number, value in enumerate(values)
     ]
-    at_once, memory = take(RATE, Memory(began=NOW), new), Memory(began=NOW)
+    at_once, memory = take(RATE, NUMBERS, Memory(began=NOW), new), Memory(began=NOW)
     for start in range(0, len(new), size):
         memory = Memory.from_dict(json.loads(json.dumps(memory.to_dict())))
-        memory = take(RATE, memory, new[start : start + size])
-    one, other = (conclude(RATE, each, LIMITS, NOW + 2000 * HOUR) for each in (at_once, memory))
+        memory = take(RATE, NUMBERS, memory, new[start : start + size])
+    one, other = (conclude(RATE, NUMBERS, each, LIMITS, NOW + 2000 * HOUR) for each in (at_once, memory))
     assert (one.verdict, one.text, one.observations) == (other.verdict, other.text, other.observations)
     assert (memory.intake, memory.days) == (at_once.intake, at_once.days)
 
@@ -445,29 +453,31 @@ def heap(number: int, values: Sequence[float], waited: timedelta) -> list[Observ
 
 
 def said_of(memory: Memory) -> str:
-    return conclude(RATE, memory, LIMITS, NOW + 5000 * HOUR).text
+    return conclude(RATE, NUMBERS, memory, LIMITS, NOW + 5000 * HOUR).text
 
 
 def test_a_backlog_written_at_one_moment_says_that_it_cannot_see_when() -> None:
-    memory = take(RATE, Memory(began=NOW), heap(0, some(GOOD, 300), 30 * DAY))
+    memory = take(RATE, NUMBERS, Memory(began=NOW), heap(0, some(GOOD, 300), 30 * DAY))
     memory = Memory.from_dict(json.loads(json.dumps(memory.to_dict())))
     words = " of {} observations were written down within one hour, more than a day after they were due"
     assert f"300{words.format(300)}" in said_of(memory)
-    memory = take(RATE, memory, heap(1000, some(GOOD, 299), HOUR))
+    memory = take(RATE, NUMBERS, memory, heap(1000, some(GOOD, 299), HOUR))
     assert f"300{words.format(599)}" in said_of(memory)
-    assert "within one hour" not in said_of(take(RATE, memory, heap(2000, GOOD[:1], HOUR)))
+    assert "within one hour" not in said_of(take(RATE, NUMBERS, memory, heap(2000, GOOD[:1], HOUR)))
 
 
 def test_what_comes_in_time_is_no_backlog() -> None:
-    assert "within one hour" not in said_of(take(RATE, Memory(began=NOW), heap(0, some(GOOD, 300), HOUR)))
+    assert "within one hour" not in said_of(
+        take(RATE, NUMBERS, Memory(began=NOW), heap(0, some(GOOD, 300), HOUR))
+    )
 
 
 def test_a_backlog_is_the_same_however_passes_are_cut() -> None:
     new = [*heap(0, some(GOOD, 50), 2 * DAY), *heap(100, some(BAD, 90), 3 * DAY)]
     memory = Memory(began=NOW)
     for one in new:
-        memory = take(RATE, memory, [one])
-    assert memory.backlog == take(RATE, Memory(began=NOW), new).backlog
+        memory = take(RATE, NUMBERS, memory, [one])
+    assert memory.backlog == take(RATE, NUMBERS, Memory(began=NOW), new).backlog
     assert (memory.backlog.most, memory.backlog.seen) == (90, 140)
 
 
@@ -514,7 +524,7 @@ def test_of_an_uplift_as_many_periods_are_read_as_it_takes(log: Log, mature: int
 # Beside a control
 
 
-BESIDE = Pass(USE_CASE, 2, NOW, NOW, Monitoring(control=Control(share=0.2)), before=1)
+BESIDE = Pass(USE_CASE, 2, NOW, NOW, NUMBERS, Monitoring(control=Control(share=0.2)), before=1)
 
 
 def both(log: Log, live: Sequence[float], control: Sequence[float]) -> None:

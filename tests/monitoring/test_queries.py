@@ -24,6 +24,7 @@ from include.kreislauf.requirements.monitoring import Monitoring, Queried
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.database import Store
 from tests.conftest import BOTH
+from tests.support.problems import NUMBERS
 from tests.support.prometheus import running_prometheus
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,7 +195,7 @@ def test_a_fall_is_a_breach_and_a_server_that_is_away_neither_good_nor_bad(
     prometheus: str, migrated_file: Path
 ) -> None:
     def judged(hours: int, address: str) -> Judgement:
-        look = Pass("shop", 1, BEGIN, BEGIN + hours * HOUR, Monitoring(), asking(address))
+        look = Pass("shop", 1, BEGIN, BEGIN + hours * HOUR, NUMBERS, Monitoring(), asking(address))
         with Store(f"sqlite:///{migrated_file}").read() as db:
             return judge(db, metric("promql", "kept", every_hours=0.1), look).judgement
 

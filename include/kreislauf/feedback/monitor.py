@@ -193,7 +193,7 @@ def _judge(
     changes = live.promotions_of(db, order.use_case)
     since = next((one.as_of for one in changes if one.version == release.version), release.as_of)
     look_at = Pass(
-        order.use_case, release.version, since, order.as_of, contract.monitoring, observe,
+        order.use_case, release.version, since, order.as_of, contract.problem, contract.monitoring, observe,
         before=live.version_before(changes),
     )  # fmt: skip
     return [judge(db, metric, look_at) for metric in contract.business_metrics]

@@ -7,7 +7,7 @@ that holds however often one looks. One without is judged by its newest periods,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,15 +17,18 @@ from sqlalchemy import Connection
 
 from include.kreislauf.errors import QueryError
 from include.kreislauf.monitoring.control import live_minus_control
+from include.kreislauf.monitoring.measuring import measured, takes_few_values
 from include.kreislauf.monitoring.memory import Memory
 from include.kreislauf.monitoring.observing import Bookmark, Observation, read_on
-from include.kreislauf.monitoring.plausibility import doubts
+from include.kreislauf.monitoring.plausibility import Variety, doubts
 from include.kreislauf.monitoring.queries import Observe
 from include.kreislauf.monitoring.tested import Tested, sequential_test, watch_of
 from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, many
 from include.kreislauf.monitoring.wording import sentence
+from include.kreislauf.requirements.business import PerPrediction
 from include.kreislauf.requirements.contract import BusinessMetric, PortfolioUplift, Reported, canonical_json
 from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried
+from include.kreislauf.requirements.problem import Problem
 from include.kreislauf.store import monitor_states, observations
 from include.kreislauf.store.arrivals import OutcomesOf, ReportsOf, contradicted
 from include.kreislauf.store.monitor_states import MonitorState
@@ -48,6 +51,7 @@ class Pass:
     Parameters
     ----------
     since: when the release went live.
+    problem: what is predicted, by the contract.
     before: the release before, whose answers to a share of the requests are the control; ``None``: there is none.
     observe: how other systems are asked; ``None``: they cannot be asked here.
     """
@@ -56,6 +60,7 @@ class Pass:
     release: int
     since: datetime
     as_of: datetime
+    problem: Problem
     limits: Monitoring
     observe: Observe | None = None
     before: int | None = None
@@ -113,22 +118,22 @@ def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:
     except QueryError as error:
         text = f"the metric cannot be had: {error.text}"
         return Judged(Judgement("inconclusive", None, None, None, {}, text), before)
-    memory = take(metric, replace(memory, mark=mark), new)
+    memory = take(metric, look.problem, replace(memory, mark=mark), new)
     bad = contradicted(db, [one.id for one in memory.intake.newest], look.as_of)
-    judgement = conclude(metric, memory, look.limits, look.as_of, contradicted=bad)
+    judgement = conclude(metric, look.problem, memory, look.limits, look.as_of, contradicted=bad)
     found = Judged(judgement, before, _to_remember(metric, look, Arm.CHAMPION, before, memory))
     return _beside_control(db, metric, look, found, memory)
 
 
 def _beside_control(db: Connection, metric: Tested, look: Pass, found: Judged, live: Memory) -> Judged:
     """With the difference from the release before, where that answers a share of the requests."""
-    if not isinstance(metric, Outcomes) or look.limits.control is None or look.before is None:
+    if not isinstance(metric, PerPrediction) or look.limits.control is None or look.before is None:
         return found
     before, memory = _remembered(db, metric, look, Arm.CONTROL)
     maturity = timedelta(days=metric.maturity_days)
     source = OutcomesOf(look.use_case, look.before, (Arm.CONTROL.value,), maturity, since=look.since)
     new, mark = read_on(db, source, memory.mark, look.as_of)
-    memory = take(metric, replace(memory, mark=mark), new)
+    memory = take(metric, look.problem, replace(memory, mark=mark), new)
     judgement = replace(found.judgement, control=live_minus_control(metric, live, memory))
     beside = Judged(judgement, before, _to_remember(metric, look, Arm.CONTROL, before, memory))
     return replace(found, judgement=judgement, control=beside)
@@ -137,7 +142,7 @@ def _beside_control(db: Connection, metric: Tested, look: Pass, found: Judged, l
 def _remembered(db: Connection, metric: Tested, look: Pass, arm: Arm) -> tuple[MonitorState | None, Memory]:
     """What the store has, and the memory to go on with: a new one where that is another test's, or a later one's."""
     before = monitor_states.find(db, look.use_case, metric.name, look.release, arm.value)
-    if before and before.test == digest(metric) and before.as_of <= look.as_of:
+    if before and before.test == digest(metric, look.problem) and before.as_of <= look.as_of:
         return before, Memory.from_dict(before.body)
     return before, Memory(began=look.since)
 
@@ -149,29 +154,29 @@ def _to_remember(
     if before and before.as_of > look.as_of:
         return None
     key = (look.use_case, metric.name, look.release, arm.value)
-    return MonitorState(*key, digest(metric), look.as_of, memory.to_dict())
+    return MonitorState(*key, digest(metric, look.problem), look.as_of, memory.to_dict())
 
 
-def take(metric: Tested, memory: Memory, new: Iterable[Observation]) -> Memory:
+def take(metric: Tested, problem: Problem, memory: Memory, new: Sequence[Observation]) -> Memory:
     """What is remembered after more observations, in the order in which they became known."""
-    measured = [one for one in (_measured(metric, one) for one in new) if one is not None]
+    found = measured(metric, problem, new) if isinstance(metric, PerPrediction) else new
     low, high = sequential_test(metric).bounds
-    plausible = [isfinite(one.value) and low <= one.value <= high for one in measured]
-    good = [one for one, is_good in zip(measured, plausible, strict=True) if is_good]
+    plausible = [isfinite(one.value) and low <= one.value <= high for one in found]
+    good = [one for one, is_good in zip(found, plausible, strict=True) if is_good]
     watch, scale = watch_of(metric)
     days = [(one.known_at - memory.began) / timedelta(days=1) for one in good]
     return replace(
         memory.counted(good),
-        intake=memory.intake.after(measured, plausible),
+        intake=memory.intake.after(found, plausible),
         watch=watch.update(memory.watch, scale.to_unit([one.value for one in good]), days),
-        newest_at=max((one.known_at for one in measured), default=memory.newest_at),
+        newest_at=max((one.known_at for one in found), default=memory.newest_at),
         backlog=memory.backlog.after(good),
     )
 
 
 def conclude(
-    metric: Tested, memory: Memory, limits: Monitoring, as_of: datetime, *, contradicted: int = 0
-) -> Judgement:
+    metric: Tested, problem: Problem, memory: Memory, limits: Monitoring, as_of: datetime, *, contradicted: int = 0
+) -> Judgement:  # fmt: skip
     """The verdict on what is remembered.
 
     Parameters
@@ -182,7 +187,7 @@ def conclude(
     opinion = watch.opinion(memory.watch)
     why_not = doubts(
         memory.intake, limits, sequential_test(metric).bounds, contradicted=contradicted,
-        always_vary=isinstance(metric, Outcomes) and metric.measure == "absolute_error",
+        vary=_how_values_vary(metric, problem),
     )  # fmt: skip
     why_not += _starved(metric, memory, limits, as_of)
     shown = scale.interval(opinion.shown) if memory.watch.level.observations else None
@@ -200,9 +205,14 @@ def conclude(
     )  # fmt: skip
 
 
-def digest(metric: Tested) -> str:
+def digest(metric: Tested, problem: Problem) -> str:
     """Of what decides over a metric's observations and tests; with another one, they begin anew."""
-    body = metric.model_dump(mode="json", exclude={"unit": True, "name": True, "test": {"learn"}})
+    left_out = {"unit": True, "name": True, "test": {"learn"}}
+    if isinstance(metric, PerPrediction):  # what only the lab looks at
+        left_out |= {"gate_threshold": True, "level": True}
+    body = metric.model_dump(mode="json", exclude=left_out)
+    if isinstance(metric, PerPrediction) and problem.classes:
+        body |= {"kind_of_problem": problem.kind, "classes": list(problem.classes)}
     return sha256(canonical_json({**body, "rules": RULES}).encode()).hexdigest()
 
 
@@ -215,29 +225,23 @@ def _new_observations(
         since = mark.as_of if mark else look.since
         found = look.observe(metric, since, look.as_of)
         return [Observation(at, at.isoformat(), value) for at, value in found], Bookmark(look.as_of)
-    if isinstance(metric, Outcomes):
+    if isinstance(metric, PerPrediction):
         maturity = timedelta(days=metric.maturity_days)
         return read_on(db, OutcomesOf(look.use_case, look.release, ANSWERED, maturity), mark, look.as_of)
     return read_on(db, ReportsOf(look.use_case, metric.name, look.release), mark, look.as_of)
 
 
-def _measured(metric: Tested, one: Observation) -> Observation | None:
-    """The observation with what the metric measures; ``None``: nothing was predicted that it could be compared with."""
-    if not isinstance(metric, Outcomes) or metric.measure == "outcome":
-        return one
-    if one.predicted is None:
-        return None
-    error = abs(one.value - one.predicted)
-    if metric.measure == "absolute_error":
-        return one._replace(value=error)
-    assert metric.tolerance is not None  # noqa: S101 - the contract requires it of a hit
-    return one._replace(value=float(error <= metric.tolerance)) if isfinite(error) else one
+def _how_values_vary(metric: Tested, problem: Problem) -> Variety:
+    if takes_few_values(metric, problem):
+        return "few values"
+    is_error = isinstance(metric, Outcomes) and metric.measure.endswith("_error")
+    return "always" if is_error else "between the bounds"
 
 
 def _starved(metric: Tested, memory: Memory, limits: Monitoring, as_of: datetime) -> list[str]:
     if limits.starved_days is None:
         return []
-    maturity = timedelta(days=metric.maturity_days if isinstance(metric, Outcomes) else 0)
+    maturity = timedelta(days=metric.maturity_days if isinstance(metric, PerPrediction) else 0)
     last = memory.newest_at or memory.began + maturity
     days = (as_of - last) / timedelta(days=1)
     if days <= limits.starved_days:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from include.kreislauf.monitoring.observing import Observation
 from include.kreislauf.requirements.monitoring import Monitoring
@@ -19,6 +19,8 @@ FEWEST = 20
 """So few observations do not show who sends most of them."""
 EQUAL = 30
 """So many equal values in a row are suspicious where values can be anything."""
+Variety = Literal["always", "between the bounds", "few values"]
+"""Where values can be anything; of few values none is suspicious."""
 
 
 class Came(NamedTuple):
@@ -87,7 +89,7 @@ class Intake:
 
 
 def doubts(
-    intake: Intake, limits: Monitoring, bounds: tuple[float, float], *, contradicted: int, always_vary: bool
+    intake: Intake, limits: Monitoring, bounds: tuple[float, float], *, contradicted: int, vary: Variety
 ) -> list[str]:
     """What speaks against the newest observations, in words and numbers; empty: nothing.
 
@@ -95,13 +97,13 @@ def doubts(
     ----------
     bounds: of one value. Many equal values at an end of them are what shares and counts look like.
     contradicted: how many in the window have an outcome that another one contradicts.
-    always_vary: whether equal values are suspicious at the ends of the bounds too.
+    vary: where equal values in a row are suspicious.
     """
     found = (
         _out_of_bounds(intake, limits, bounds),
         _one_client(intake, limits),
         _contradictions(intake, limits, contradicted),
-        _all_equal(intake, bounds, always_vary=always_vary),
+        _all_equal(intake, bounds, vary),
     )
     return [one for one in found if one]
 
@@ -133,7 +135,7 @@ def _contradictions(intake: Intake, limits: Monitoring, contradicted: int) -> st
     return f"{contradicted} of the newest {all_} outcomes are contradicted by another one: {allowed}"
 
 
-def _all_equal(intake: Intake, bounds: tuple[float, float], *, always_vary: bool) -> str:
-    if intake.equal < EQUAL or (intake.value in bounds and not always_vary):
+def _all_equal(intake: Intake, bounds: tuple[float, float], vary: Variety) -> str:
+    if intake.equal < EQUAL or vary == "few values" or (vary != "always" and intake.value in bounds):
         return ""
     return f"the newest {intake.equal} observations are all {intake.value:g}"

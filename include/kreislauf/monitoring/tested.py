@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from include.kreislauf.monitoring.watching import Scale, Watch
+from include.kreislauf.requirements.business import PerPrediction
 from include.kreislauf.requirements.contract import Reported
-from include.kreislauf.requirements.monitoring import Outcomes, Queried, SequentialTest
+from include.kreislauf.requirements.monitoring import Queried, SequentialTest
 
-Tested = Reported | Outcomes | Queried
+Tested = Reported | PerPrediction | Queried
 
 
 def sequential_test(metric: Tested) -> SequentialTest:

@@ -1,0 +1,76 @@
+"""What a metric with one observation for each prediction makes of what was predicted and of what then happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from include.kreislauf.evaluation.business import measure_of
+from include.kreislauf.monitoring.observing import Observation
+from include.kreislauf.requirements.business import DecisionValue, PerPrediction
+from include.kreislauf.requirements.problem import Problem
+
+Floats = npt.NDArray[np.float64]
+
+
+def measured(metric: PerPrediction, problem: Problem, new: Sequence[Observation]) -> list[Observation]:
+    """The observations with what the metric measures; without those of which nothing was predicted to compare with."""
+    if measures_outcome(metric):
+        return list(new)
+    told = [one for one in new if one.predicted is not None]
+    values = values_of(metric, problem, [one.predicted for one in told], [one.value for one in told])
+    return [one._replace(value=value) for one, value in zip(told, values.tolist(), strict=True)]
+
+
+def values_of(
+    metric: PerPrediction, problem: Problem, predicted: npt.ArrayLike, happened: npt.ArrayLike
+) -> Floats:
+    """Shape (n,): what is measured, as in the lab; NaN where such a problem knows no such prediction, or outcome.
+
+    Parameters
+    ----------
+    predicted, happened: shape (n,) each, as the log has them.
+    """
+    told, true = np.asarray(predicted, dtype=np.float64), np.asarray(happened, dtype=np.float64)
+    possible = _can_be_told(problem, told) & _can_happen(problem, true)
+    found = np.full(len(true), np.nan)
+    found[possible] = measure_of(metric, problem)(told[possible], true[possible])
+    return found
+
+
+def measures_outcome(metric: PerPrediction) -> bool:
+    """Whether the outcome itself is measured, whatever was predicted."""
+    return not isinstance(metric, DecisionValue) and metric.measure == "outcome"
+
+
+def measures_error(metric: object) -> bool:
+    """Whether the metric is itself an error of the model: then the two cannot disagree.
+
+    What decisions are worth is none: it falls as well where there is less to be saved.
+    """
+    return (
+        isinstance(metric, PerPrediction)
+        and not isinstance(metric, DecisionValue)
+        and not measures_outcome(metric)
+    )
+
+
+def takes_few_values(metric: object, problem: Problem) -> bool:
+    """Whether equal values in a row are nothing to wonder at: decisions and classes give only few different ones."""
+    return isinstance(metric, PerPrediction) and problem.task == "classification"
+
+
+def _can_be_told(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+    if problem.kind == "binary":
+        return (values >= 0) & (values <= 1)
+    return np.isfinite(values) if problem.kind == "regression" else _is_position(problem, values)
+
+
+def _can_happen(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+    return np.isfinite(values) if problem.kind == "regression" else _is_position(problem, values)
+
+
+def _is_position(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+    return np.isin(values, np.arange(len(problem.classes)))
