@@ -164,6 +164,11 @@ class Handover(Message):
     inputs: dict[str, str] = Field(default_factory=dict, description="Version of each input, by name.")
     output: str = Field(description="The version this stage produced.")
     summary: dict[str, JsonValue] = Field(default_factory=dict)
+    address: str = Field("", description="Digest of the basis; empty: the stage is always done anew.")
+    basis: dict[str, str] = Field(
+        default_factory=dict, description="What the result depends on, by name: code, contract, inputs."
+    )
+    reused_from: str = Field("", description="Id of the handover whose output is used; empty: made anew.")
 
     @property
     def id(self) -> str:
@@ -212,6 +217,7 @@ class WorkOrder(Message):
     override: bool = Field(
         False, description="Whether a person decided to go on although others are at work."
     )
+    fresh: bool = Field(False, description="Whether a person wants the work done anew, whatever is known.")
 
     def handover(
         self, stage: Stage, *, code_version: str, output: str, summary: dict[str, JsonValue]
