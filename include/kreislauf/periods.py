@@ -56,10 +56,35 @@ def starts_of(times: pd.Series, period: Period) -> pd.Series:
     """Start of the period that each time (without a zone, or in UTC) lies in, without a zone."""
     import pandas as pd
 
+    numbers = numbers_of(times, period)
+    if period in LENGTHS:
+        return pd.Timestamp(_MONDAY.replace(tzinfo=None)) + numbers * pd.Timedelta(LENGTHS[period])
+    first = numbers * MONTHS[period]
+    return pd.to_datetime(pd.DataFrame({"year": first // 12, "month": first % 12 + 1, "day": 1}))
+
+
+def numbers_of(times: pd.Series, period: Period) -> pd.Series:
+    """Number of the period that each time (without a zone, or in UTC) lies in: successive periods, successive numbers."""
+    import pandas as pd
+
     plain = times.dt.tz_localize(None) if times.dt.tz is not None else times
     if period in LENGTHS:
-        length, monday = pd.Timedelta(LENGTHS[period]), pd.Timestamp(_MONDAY.replace(tzinfo=None))
-        return monday + (plain - monday) // length * length
-    numbers = plain.dt.year * 12 + plain.dt.month - 1
-    first = numbers // MONTHS[period] * MONTHS[period]
-    return pd.to_datetime(pd.DataFrame({"year": first // 12, "month": first % 12 + 1, "day": 1}))
+        numbers = (plain - pd.Timestamp(_MONDAY.replace(tzinfo=None))) // pd.Timedelta(LENGTHS[period])
+    else:
+        numbers = (plain.dt.year * 12 + plain.dt.month - 1) // MONTHS[period]
+    return pd.Series(numbers)
+
+
+def number_of(moment: datetime, period: Period) -> int:
+    """Number of the period that a moment lies in, as :func:`numbers_of` counts; a moment without a zone is in UTC."""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    first = _MONDAY if period in LENGTHS else datetime(1, 1, 1, tzinfo=UTC)
+    counted = between(first, moment, period)
+    return counted if period in LENGTHS else counted + 12 // MONTHS[period]
+
+
+def start_of_number(number: int, period: Period) -> datetime:
+    """Start of the period with a number, in UTC."""
+    if period in LENGTHS:
+        return _MONDAY + number * LENGTHS[period]
+    return shift(datetime(1, 1, 1, tzinfo=UTC), period, number - 12 // MONTHS[period])

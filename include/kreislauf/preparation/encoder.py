@@ -12,6 +12,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from include.kreislauf.errors import PreparationError
+from include.kreislauf.preparation.classes import (
+    category_text as category_text,  # also for those who profile features
+)
+from include.kreislauf.preparation.classes import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,7 +177,7 @@ def _one_hot(values: Sequence[str | None], known: Sequence[str]) -> Floats:
 
 def _number(value: Any, name: str) -> float:
     """A number, NaN where it is missing; text is never taken for one."""
-    if _is_missing(value):
+    if is_missing(value):
         return float("nan")
     if isinstance(value, str | bytes):
         raise PreparationError(f"{name} is {value!r}", where=WHERE, allowed="a number, or none")
@@ -184,19 +188,3 @@ def _number(value: Any, name: str) -> float:
         return float("inf")
     except (TypeError, ValueError) as error:
         raise PreparationError(f"{name} is {value!r}", where=WHERE, allowed="a number, or none") from error
-
-
-def category_text(value: Any) -> str | None:
-    """A category as text; a column of whole numbers with missing ones among them holds 1.0 for 1."""
-    if _is_missing(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _is_missing(value: Any) -> bool:
-    """None, NaN, or one of the missing values of pandas, which is not imported here."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Loop, Reason, Stage, WorkOrder
-from include.kreislauf.preparation.features import FEATURES, FeatureModule, names_of
+from include.kreislauf.preparation.features import FEATURES, ContractFaultError, FeatureModule, names_of
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
@@ -13,10 +12,6 @@ from include.kreislauf.store.database import Store
 BY_CONTRACT, BY_LOOP = "excluded by the contract", "at fault in a loop of this cycle"
 FEATURE = "feature"
 """Name of the evidence that names a feature at fault, in its note."""
-
-
-class ContractFaultError(PreparationError):
-    """The contract asks for what is not there: it goes back to those who wrote it."""
 
 
 def excluded_features(

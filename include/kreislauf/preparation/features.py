@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 FEATURES = "features"
 """The table of feature versions."""
 KEYS = ("entity", "period")
-TARGET, LEVEL = "target", "level"
+TARGET, LEVEL, GROUP = "target", "level", "group"
 WANTED = ("NUMERIC", "CATEGORICAL", "build", "outcomes")
 
 
+class ContractFaultError(PreparationError):
+    """The contract asks for what is not there: it goes back to those who wrote it."""
+
+
 class FeatureModule(Protocol):
-    """What a use case's ``features.py`` offers.
+    """What a use case's ``features.py`` offers; without one, see
+    :class:`~include.kreislauf.preparation.declared.DeclaredFeatures`.
+
+    Of rows without time there is no column period, of rows without entity none needs to be given. Where the problem has
+    a group, its column is called group. Classes are given by their names, as the contract names them.
 
     It may also offer ``MAY_BE_MISSING: tuple[str, ...]``, the numeric features that need not be known in every row.
     """
@@ -32,10 +40,17 @@ class FeatureModule(Protocol):
     CATEGORICAL: tuple[str, ...]
 
     def build(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
-        """Columns entity, period, NUMERIC, CATEGORICAL, level and target (empty where not known at ``as_of``)."""
+        """Columns entity, period, NUMERIC, CATEGORICAL and target (empty where not known at ``as_of``); level as well,
+        where the target is a change of it.
+        """
 
     def outcomes(self, raw: pd.DataFrame, as_of: date) -> pd.DataFrame:
         """Columns entity, period, outcome: what happened to every entity, those without features among them."""
+
+
+def features_path(use_cases: Path, name: str) -> Path:
+    """Where a use case's own code stands, if it has any."""
+    return use_cases / name / "features.py"
 
 
 def load_features(use_cases: Path, name: str) -> FeatureModule:
@@ -45,7 +60,7 @@ def load_features(use_cases: Path, name: str) -> FeatureModule:
     ------
     PreparationError: the file is missing, cannot be imported (names file and line), or lacks a name it must offer.
     """
-    path = use_cases / name / "features.py"
+    path = features_path(use_cases, name)
     spec = importlib.util.spec_from_file_location(f"kreislauf_use_case_{name}", path)
     if spec is None or spec.loader is None or not path.exists():
         raise PreparationError(

@@ -11,8 +11,14 @@ from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Stage, StepResult, WorkOrder
 from include.kreislauf.preparation.cleaning import Cleaned, clean
 from include.kreislauf.preparation.document import Account, document, summary
-from include.kreislauf.preparation.exclusion import ContractFaultError, excluded_features
-from include.kreislauf.preparation.features import FEATURES, FeatureModule, columns_of, load_features
+from include.kreislauf.preparation.exclusion import excluded_features
+from include.kreislauf.preparation.features import (
+    FEATURES,
+    ContractFaultError,
+    FeatureModule,
+    columns_of,
+    load_features,
+)
 from include.kreislauf.preparation.leaks import Leak, correlated_leaks, cuts, future_leaks
 from include.kreislauf.preparation.schemas import check_features, check_raw
 from include.kreislauf.preparation.ways_back import fault, leaking

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Edge, Evidence, Reason, Stage, StepResult, WorkOrder
-from include.kreislauf.preparation.exclusion import FEATURE, ContractFaultError
+from include.kreislauf.preparation.exclusion import FEATURE
+from include.kreislauf.preparation.features import ContractFaultError
 from include.kreislauf.preparation.leaks import Leak
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from include.kreislauf.periods import Period
+from include.kreislauf.periods import Period, offset
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ClassName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 MAX_CLASSES = 100
@@ -66,6 +69,21 @@ class Problem(Section):
         if self.period is None:
             raise ValueError("rows without time have no periods")
         return self.period
+
+    @property
+    def unique(self) -> list[str]:
+        """The columns by which a row is there only once; none: rows may repeat."""
+        if self.entity is None or (self.time is None and self.group == self.entity):
+            return []
+        return self.keys
+
+    def ends_of(self, times: pd.Series) -> pd.Series:
+        """When the time that each row is about is over, by the starts of rows (without a zone)."""
+        import pandas as pd
+
+        if self.row_hours is not None:
+            return times + pd.Timedelta(hours=self.row_hours)
+        return times + offset(self.calendar)
 
     @model_validator(mode="after")
     def _time_has_periods(self) -> Problem:
