@@ -93,10 +93,18 @@ def latest_handover(
 
 
 def find_handover_of(db: Connection, use_case: str, stage: Stage, output: str) -> Handover | None:
-    """The handover that gave on a version, or ``None``."""
+    """The handover that gave on a version first, or ``None``."""
     where = (handovers.c.use_case == use_case, handovers.c.stage == stage, handovers.c.output == output)
-    body = db.scalar(select(handovers.c.body).where(*where).limit(1))
+    body = db.scalar(select(handovers.c.body).where(*where).order_by(handovers.c.created_at).limit(1))
     return Handover.model_validate(body) if body else None
+
+
+def newest_handovers(db: Connection, use_case: str, stage: Stage, limit: int) -> list[Handover]:
+    """The last handovers of a stage in all cycles, newest first."""
+    where = (handovers.c.use_case == use_case, handovers.c.stage == stage)
+    order = (handovers.c.created_at.desc(), handovers.c.attempt.desc())
+    query = select(handovers.c.body).where(*where).order_by(*order).limit(limit)
+    return [Handover.model_validate(body) for body in db.scalars(query)]
 
 
 def handovers_of(db: Connection, use_case: str, cycle_id: str) -> list[Handover]:

@@ -1,0 +1,101 @@
+"""Using a result that is there already, instead of making it again; and saying so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from include.kreislauf.handovers import Handover, StepResult, WorkOrder
+from include.kreislauf.settings import Settings
+from include.kreislauf.store import messages
+from include.kreislauf.store.addresses import Address
+from include.kreislauf.store.database import Store
+
+MADE_ANEW = "made_anew"
+"""In a handover's summary: why the work was done although a result of the same address was known, or could be."""
+LOOKED_AT = 200
+"""So many handovers of a discipline are looked through, the newest first."""
+
+
+def with_reuse(
+    order: WorkOrder, address: Address, settings: Settings, *, make: Callable[[], StepResult],
+    fault: Callable[[Handover], str], again: Callable[[Handover], None] | None = None,
+) -> StepResult:  # fmt: skip
+    """The result of an address: an earlier one that is still whole, or what is made now.
+
+    Parameters
+    ----------
+    make: does the work.
+    fault: what is wrong with the output of an earlier handover; empty: nothing.
+    again: called with the earlier handover when its result is used.
+    """
+    found = Reuse(order, address, settings, fault)
+    known, why_not = found.earlier()
+    if known is None:
+        return found.named(make(), why_not)
+    if again:
+        again(known)
+    return found.repeated(known)
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """The search of an earlier result for one order; see :func:`with_reuse`."""
+
+    order: WorkOrder
+    address: Address
+    settings: Settings
+    fault: Callable[[Handover], str]
+
+    def earlier(self) -> tuple[Handover | None, str]:
+        """The handover whose output can be used; or ``None``, and why not where the address alone would allow it."""
+        if self.order.fresh:
+            return None, f"{self.order.by} asked for fresh work"
+        if self.address.untold:
+            return None, self.address.untold
+        with Store(self.settings.store).read() as db:
+            newest = messages.newest_handovers(db, self.order.use_case, self.address.stage, LOOKED_AT)
+        same = [one for one in newest if one.address == self.address.digest]
+        faults = []
+        for one in same:
+            if not (fault := self.fault(one)):
+                return one, ""
+            faults.append(f"the result of {one.id} cannot be used: {fault}")
+        return None, "; ".join(faults)
+
+    def repeated(self, known: Handover) -> StepResult:
+        """The earlier result as the result of this order; its document says where it comes from."""
+        with Store(self.settings.store).read() as db:
+            document = messages.document_of(db, known.id) or ""
+        summary = {name: value for name, value in known.summary.items() if name != MADE_ANEW}
+        handover = self.order.handover(
+            known.stage, code_version=self.settings.code, output=known.output, summary=summary
+        ).model_copy(update={**self._named, "reused_from": known.reused_from or known.id})
+        return StepResult(handover, f"{told(handover)}\n\n{document}")
+
+    def named(self, result: StepResult, why_not: str) -> StepResult:
+        """A result that was made now, with its address. Where its content was known, it is the earlier version."""
+        message = result.message
+        if not isinstance(message, Handover) or message.address:
+            return result
+        with Store(self.settings.store).read() as db:
+            first = messages.find_handover_of(db, message.use_case, message.stage, message.output)
+        known = first.id if first and first.id != message.id else ""
+        summary = {**message.summary, **({MADE_ANEW: why_not} if why_not else {})}
+        handover = message.model_copy(update={**self._named, "summary": summary, "reused_from": known})
+        note = told(handover)
+        return StepResult(handover, f"{note}\n\n{result.document}" if note else result.document)
+
+    @property
+    def _named(self) -> dict[str, object]:
+        return {"address": self.address.digest, "basis": dict(self.address.basis)}
+
+
+def told(handover: Handover) -> str:
+    """In a sentence of Markdown whether a result was reused, or why it was made although one was known."""
+    if handover.reused_from and MADE_ANEW not in handover.summary:
+        return f"> Reused from `{handover.reused_from}`: nothing that it depends on has changed."
+    if handover.reused_from:
+        return f"> The content is that of `{handover.reused_from}`: its version is named again."
+    why = handover.summary.get(MADE_ANEW)
+    return f"> Made anew: {why}." if why else ""
