@@ -13,7 +13,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection bench-monitoring bench-science bench-service help mlflow setup setup-dev run test check format requirements schema clean
+.PHONY: add-source bench-collection bench-monitoring bench-science bench-service help mlflow setup setup-dev run test check format reference requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -75,6 +75,9 @@ mlflow: setup ## Show the tracked trainings in a browser, those of `make run` if
 schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json
 	$(BIN)/python -m include.kreislauf contract catalogue-schema > include/use_cases/technologies.schema.json
+
+reference: setup-dev ## Write docs/reference from the models and the command line
+	$(BIN)/python -m include.kreislauf.reference
 
 add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downloads
 	$(BIN)/python -m include.kreislauf add-source "$(NAME)"

@@ -25,7 +25,7 @@ from include.kreislauf.settings import ROOT, get_settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         code: int = options.command(options)
         sys.stdout.flush()
@@ -39,14 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.kreislauf", description="Kreislauf's command line"
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
+def parser() -> argparse.ArgumentParser:
+    """All commands; the reference is written from it, too."""
+    top = argparse.ArgumentParser(prog="python -m include.kreislauf", description="Kreislauf's command line")
+    commands = top.add_subparsers(required=True, metavar="command")
 
     run = commands.add_parser("run", help="start the embedded stack and live through a world")
-    run.add_argument("--use-case", default="technology_radar")
+    run.add_argument("--use-case", default="technology_radar", help="name of the use case")
     run.add_argument("--data", default="", help="folder or URL with the real data; empty: a simulated world")
     run.add_argument("--home", default=str(ROOT / "var"), help="folder of everything the run writes")
     run.add_argument("--start", type=_day, default="2016-01-01", help="day of the first cycle")
@@ -58,15 +57,21 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     contract = commands.add_parser("contract", help="check contracts, or print their JSON Schema")
-    contract.add_argument("what", choices=("check", "schema", "catalogue-schema"))
+    contract.add_argument(
+        "what",
+        choices=("check", "schema", "catalogue-schema"),
+        help="check all contracts, or print the JSON Schema of contracts or of catalogues",
+    )
     contract.set_defaults(command=_contract)
 
     store = commands.add_parser("store", help="the workflow store")
-    store.add_argument("what", choices=("upgrade", "revision"))
+    store.add_argument(
+        "what", choices=("upgrade", "revision"), help="migrate it, or print the version of its schema"
+    )
     store.set_defaults(command=_store)
 
     collect = commands.add_parser("collect", help="run data collection alone, without Airflow")
-    collect.add_argument("use_case")
+    collect.add_argument("use_case", help="name of the use case")
     collect.add_argument("--as-of", type=_day, default="", help="what the data may know of; empty: now")
     collect.add_argument(
         "--widen", action="store_true", help="take in emerging technologies, as a loop would (emerging.adopt)"
@@ -85,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")
     source.set_defaults(command=_add_source)
-    return parser
+    return top
 
 
 def _day(text: str) -> str:

@@ -52,7 +52,7 @@ def _parser(
     day: Callable[[str], str],
 ) -> Any:
     parser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("use_case")
+    parser.add_argument("use_case", help="name of the use case")
     parser.add_argument("--as-of", type=day, default="", help="what may be known (YYYY-MM-DD); empty: now")
     parser.set_defaults(command=command)
     return parser

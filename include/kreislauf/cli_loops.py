@@ -37,7 +37,7 @@ def add_loops(commands: Any) -> None:
     listed = actions.add_parser(
         "list", help="the ledger: every loop, what became of it, and whether it helped"
     )
-    listed.add_argument("use_case")
+    listed.add_argument("use_case", help="name of the use case")
     listed.add_argument("--limit", type=int, default=50, help="so many of the newest (default: %(default)s)")
     listed.set_defaults(command=_list)
     summed = actions.add_parser(
@@ -50,7 +50,7 @@ def add_loops(commands: Any) -> None:
         description=f"Triggers the DAG that raises the loop. Logs in as {USER} (default: admin) with {PASSWORD}, or "
         "the password of --passwords.",
     )  # fmt: skip
-    raised.add_argument("use_case")
+    raised.add_argument("use_case", help="name of the use case")
     raised.add_argument("edge", type=_edge, help=f"one of {', '.join(Edge)}; -> may stand for →")
     raised.add_argument("--reason", type=_words, required=True, help="why; stays with the loop")
     raised.add_argument("--by", type=_words, default=getpass.getuser(), help="your name; stays with the loop")

@@ -25,7 +25,7 @@ def add_query(commands: Any) -> None:
     """Add ``query`` to the command line's parser."""
     text = "try the queries of a contract's file, before it is signed: how many observations, when, how large"
     parser = commands.add_parser("query", help=text, description=text)
-    parser.add_argument("use_case")
+    parser.add_argument("use_case", help="name of the use case")
     parser.add_argument("metric", nargs="?", help="name of a metric of kind query (default: all)")
     parser.add_argument(
         "--days", type=_days, default=7.0, help="so long back from now (default: %(default)g)"

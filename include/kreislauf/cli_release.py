@@ -36,7 +36,7 @@ def add_release_commands(commands: Any) -> None:
     note = actions.add_parser("note", help="the release note, and what was found of the release")
     note.set_defaults(command=_note)
     for action in (listed, verify, rollback, promote, note):
-        action.add_argument("use_case")
+        action.add_argument("use_case", help="name of the use case")
     promote.add_argument("version", type=int, help="number of the release")
     promote.add_argument("--by", required=True, help="your name; stays with the promotion")
     promote.add_argument("--reason", required=True, help="why; stays with the promotion")

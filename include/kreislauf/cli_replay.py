@@ -19,7 +19,7 @@ def add_replay(commands: Any) -> None:
     """Add ``replay`` to the command line's parser."""
     text = "run the whole loop over history or a simulated world, without Airflow, and compare policies"
     parser = commands.add_parser("replay", help=text, description=text)
-    parser.add_argument("use_case")
+    parser.add_argument("use_case", help="name of the use case")
     parser.add_argument(
         "--from",
         dest="start",

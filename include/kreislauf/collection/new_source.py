@@ -24,7 +24,9 @@ _MODEL = '''class {title}Source(Counted):
     GIVES: ClassVar[Mapping[str, tuple[str, ...]]] = {{"tag": ("mentions",)}}
 
     kind: Literal["{name}"]
-    url: Url = Field(min_length=1, description="Folder or base URL of YYYY-MM.txt; {{data}} allowed.")
+    url: Url = Field(
+        min_length=1, description="Folder or base URL of YYYY-MM.txt; {{data}} allowed.", examples=["{{data}}/{name}"]
+    )
 
 
 '''

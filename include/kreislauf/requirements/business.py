@@ -18,13 +18,25 @@ class PortfolioUplift(Section):
     """Mean realised growth of the recommended entities minus the mean of all."""
 
     kind: Literal["portfolio_uplift"]
-    name: Name
-    top: int = Field(ge=1, le=1000, description="How many entities are recommended.")
-    gate_threshold: float = Field(description="What a candidate must reach on the held-out periods.")
-    threshold: float = Field(description="Live: a mean below it, over the window, is a breach.")
-    window_periods: int = Field(ge=1, le=100, description="Matured periods the live mean is taken over.")
-    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval shown with it.")
-    unit: str = "log points per period"
+    name: Name = Field(
+        description="Told apart by it: in verdicts, loops and the ledger.", examples=["portfolio_uplift"]
+    )
+    top: int = Field(ge=1, le=1000, description="How many entities are recommended.", examples=[10])
+    gate_threshold: float = Field(
+        description="What a candidate must reach on the held-out periods.", examples=[0.02]
+    )
+    threshold: float = Field(
+        description="Live: a mean below it, over the window, is a breach.", examples=[0.02]
+    )
+    window_periods: int = Field(
+        ge=1, le=100, description="Matured periods the live mean is taken over.", examples=[3]
+    )
+    level: float = Field(
+        0.8, gt=0.5, lt=1, description="Confidence level of the interval shown with it.", examples=[0.8]
+    )
+    unit: str = Field(
+        "log points per period", description="Shown with the numbers.", examples=["log points per period"]
+    )
 
     @property
     def direction(self) -> Literal["higher"]:
@@ -47,22 +59,40 @@ class DecisionValue(Section):
     """
 
     kind: Literal["decision_value"]
-    name: Name
+    name: Name = Field(
+        description="Told apart by it: in verdicts, loops and the ledger.", examples=["downtime_avoided"]
+    )
     actions: dict[ActionName, dict[ClassName, float]] = Field(
-        min_length=2, description="Cost of each action, by the class that then happens."
+        min_length=2,
+        description="Cost of each action, by the class that then happens.",
+        examples=[{"inspect": {"sound": 60, "failure": 200}, "run_on": {"sound": 0, "failure": 2000}}],
     )
-    without: ActionName = Field(description="The action that is taken where there is no model.")
+    without: ActionName = Field(
+        description="The action that is taken where there is no model.", examples=["run_on"]
+    )
     per: float = Field(
-        1.0, gt=0, description="So many units one prediction is about, such as 8 machine-hours."
+        1.0, gt=0, description="So many units one prediction is about, such as 8 machine-hours.", examples=[8]
     )
-    gate_threshold: float = Field(description="What a candidate must reach on the held-out rows.")
-    threshold: float = Field(description="Live: a level below it is bad.")
+    gate_threshold: float = Field(
+        description="What a candidate must reach on the held-out rows.", examples=[0.5]
+    )
+    threshold: float = Field(description="Live: a level below it is bad.", examples=[0.2])
     maturity_days: float = Field(
-        0.0, ge=0, description="Days after a prediction before its outcome counts, however early it came."
+        0.0,
+        ge=0,
+        description="Days after a prediction before its outcome counts, however early it came.",
+        examples=[3],
     )
-    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval in the lab.")
-    test: SequentialTest
-    unit: str = "cost per prediction"
+    level: float = Field(
+        0.8, gt=0.5, lt=1, description="Confidence level of the interval in the lab.", examples=[0.8]
+    )
+    test: SequentialTest = Field(
+        description="How a fall is told from chance; its bounds hold the least and the greatest value of a decision.",
+        examples=[{"bounds": [-8, 225]}],
+    )
+    unit: str = Field(
+        "cost per prediction", description="Shown with the numbers.", examples=["euros per machine-hour"]
+    )
 
     @property
     def direction(self) -> Literal["higher"]:
@@ -106,16 +136,29 @@ class Reported(Section):
     """A number that the users of the recommendation report themselves."""
 
     kind: Literal["reported"]
-    name: Name
-    threshold: float
-    window_periods: int = Field(ge=1, le=100)
-    min_reports: int = Field(10, ge=1, description="Fewer reports in the window are inconclusive.")
-    level: float = Field(0.8, gt=0.5, lt=1)
-    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
-    test: SequentialTest | None = Field(
-        None, description="Each report is an observation of a sequential test; empty: mean over the window."
+    name: Name = Field(
+        description="Told apart by it: in verdicts, loops and the ledger.",
+        examples=["development_productivity"],
     )
-    unit: str = "index points"
+    threshold: float = Field(description="Live: a level on the wrong side of it is bad.", examples=[96.0])
+    window_periods: int = Field(
+        ge=1, le=100, description="Periods the live mean is taken over, where there is no test.", examples=[2]
+    )
+    min_reports: int = Field(
+        10, ge=1, description="Fewer reports in the window are inconclusive.", examples=[10]
+    )
+    level: float = Field(
+        0.8, gt=0.5, lt=1, description="Confidence level of the interval shown with it.", examples=[0.8]
+    )
+    direction: Literal["higher", "lower"] = Field(
+        "higher", description="What is better.", examples=["higher"]
+    )
+    test: SequentialTest | None = Field(
+        None,
+        description="Each report is an observation of a sequential test; empty: mean over the window.",
+        examples=[{"bounds": [0, 200], "reference": 104.0}],
+    )
+    unit: str = Field("index points", description="Shown with the numbers.", examples=["index points"])
 
     @model_validator(mode="after")
     def _levels_fit_the_test(self) -> Reported:

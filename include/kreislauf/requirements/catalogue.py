@@ -18,25 +18,34 @@ Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...
 class Term(Section):
     """A word or phrase by which advertisements name a technology."""
 
-    text: str = Field(min_length=1, max_length=64, description="Matched as whole words.")
-    exact_case: bool = Field(False, description="Whether capitals count, as in Go, Swift or R.")
+    text: str = Field(min_length=1, max_length=64, description="Matched as whole words.", examples=["Go"])
+    exact_case: bool = Field(
+        False, description="Whether capitals count, as in Go, Swift or R.", examples=[True]
+    )
     not_in: Texts = Field(
         (),
         description="Phrases in which it means something else, such as 'go to market'; {year} stands for a year.",
+        examples=[["go to market"]],
     )
 
 
 class Technology(Section):
     """One technology, and its names in the sources."""
 
-    name: TechnologyName
-    kind: str = Field(min_length=1, max_length=32, description="Such as language, web, data.")
-    languages: Texts = Field((), description="Languages as GitHub writes them, such as C++.")
+    name: TechnologyName = Field(
+        description="Its name in features, requests and predictions.", examples=["go"]
+    )
+    kind: str = Field(
+        min_length=1, max_length=32, description="Such as language, web, data.", examples=["language"]
+    )
+    languages: Texts = Field(
+        (), description="Languages as GitHub writes them, such as C++.", examples=[["Go"]]
+    )
     repositories: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")], ...], Field(strict=False)
-    ] = Field((), description="owner/name; former names as well.")
-    topics: Texts = Field((), description="GitHub topics.")
-    tags: Texts = Field((), description="Stack Overflow tags.")
+    ] = Field((), description="owner/name; former names as well.", examples=[["golang/go"]])
+    topics: Texts = Field((), description="GitHub topics.", examples=[["golang"]])
+    tags: Texts = Field((), description="Stack Overflow tags.", examples=[["go"]])
     terms: Annotated[tuple[Term, ...], Field(strict=False)] = ()
 
 

@@ -42,65 +42,87 @@ __all__ = [
 class Quality(Section):
     """What the raw data must satisfy before a version of it exists."""
 
-    min_rows: int = Field(1, ge=1)
-    min_entities: int = Field(1, ge=1)
-    max_age_periods: int = Field(2, ge=1, description="Newest row may be this many periods older than as_of.")
+    min_rows: int = Field(1, ge=1, description="Least rows.", examples=[200])
+    min_entities: int = Field(
+        1, ge=1, description="Least different entities; of rows without entity, rows.", examples=[15]
+    )
+    max_age_periods: int = Field(
+        2, ge=1, description="Newest row may be this many periods older than as_of.", examples=[2]
+    )
     max_bad_lines: float = Field(
-        0.01, ge=0, le=1, description="Share of unreadable lines above which a file is rejected whole."
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of unreadable lines above which a file is rejected whole.",
+        examples=[0.01],
     )
     min_coverage: float = Field(
         0.5,
         gt=0,
         le=1,
         description="Share of a period's files that must be there; below, the period is missing.",
+        examples=[0.5],
     )
     max_missing_periods: int = Field(
-        2, ge=0, description="Of the last eight periods, so many may be missing in a source."
+        2, ge=0, description="Of the last eight periods, so many may be missing in a source.", examples=[2]
     )
     max_volume_change: float = Field(
         5.0,
         gt=1,
         description="A period's volume may be this many times more, or less, than the median before.",
+        examples=[5.0],
     )
     on_failure: Literal["loop", "retry"] = Field(
         "loop",
         description="A broken rule goes to requirements at once, or only after the task's retries have failed as well.",
+        examples=["retry"],
     )
 
 
 class Emerging(Section):
     """How technologies that are not in the catalogue are found, and when they are taken in."""
 
-    min_sources: int = Field(2, ge=1, le=10, description="Sources that must show it growing.")
-    min_count: int = Field(20, ge=1, description="Least count in the last year, in each of them.")
-    min_growth: float = Field(
-        1.5, ge=1, description="Share in the last year over that in the year before, in each of them."
+    min_sources: int = Field(2, ge=1, le=10, description="Sources that must show it growing.", examples=[2])
+    min_count: int = Field(
+        20, ge=1, description="Least count in the last year, in each of them.", examples=[20]
     )
-    propose: int = Field(20, ge=1, le=200, description="How many the data sheet names at most.")
+    min_growth: float = Field(
+        1.5,
+        ge=1,
+        description="Share in the last year over that in the year before, in each of them.",
+        examples=[1.5],
+    )
+    propose: int = Field(
+        20, ge=1, le=200, description="How many the data sheet names at most.", examples=[20]
+    )
     adopt: int = Field(
         0, ge=0, le=100,
-        description="How many a loop from monitoring or data science may take in without asking; 0: none.",
-    )  # fmt: skip
+        description="How many a loop from monitoring or data science may take in without asking; 0: none.",examples=[12])  # fmt: skip
 
 
 class Governor(Section):
     """Bounds on the loops, so that they end."""
 
-    cool_down_days: int = Field(ge=0, description="Least time between two cycles opened by monitoring.")
-    max_hops: int = Field(ge=0, le=100, description="Loops inside one cycle before a person is asked.")
-    cycle_timeout_hours: float = Field(24.0, gt=0, description="An active cycle older than this is given up.")
+    cool_down_days: int = Field(
+        ge=0, description="Least time between two cycles opened by monitoring.", examples=[80]
+    )
+    max_hops: int = Field(
+        ge=0, le=100, description="Loops inside one cycle before a person is asked.", examples=[6]
+    )
+    cycle_timeout_hours: float = Field(
+        24.0, gt=0, description="An active cycle older than this is given up.", examples=[24]
+    )
     help_periods: int = Field(
-        2, ge=1, description="Matured periods after which a loop is judged: did it help?"
+        2, ge=1, description="Matured periods after which a loop is judged: did it help?", examples=[2]
     )
     weekly_budget: int = Field(
-        3, ge=1, le=100, description="Cycles that monitoring may open within seven days."
+        3, ge=1, le=100, description="Cycles that monitoring may open within seven days.", examples=[3]
     )
     back_off: float = Field(
         2.0, ge=1, le=10,
-        description="The cool-down grows by this factor with each loop in a row that did not help, to eight times at most.",
-    )  # fmt: skip
+        description="The cool-down grows by this factor with each loop in a row that did not help, to eight times at most.",examples=[2])  # fmt: skip
     ask_after: int = Field(
-        2, ge=1, le=20, description="Loops in a row that did not help before a person is asked."
+        2, ge=1, le=20, description="Loops in a row that did not help before a person is asked.", examples=[2]
     )
 
 
@@ -108,13 +130,32 @@ class Contract(Section):
     """A signed requirement: everything the ring needs to know of one use case."""
 
     version: Literal[1] = Field(description="Version of this format.")
-    name: Name
-    title: str = Field(min_length=1, max_length=200)
-    purpose: str = Field(min_length=1)
-    owner: str = Field(min_length=1, description="The role or team that answers for the requirement.")
-    sign_off: Literal["required", "automatic"] = "required"
+    name: Name = Field(description="The folder of the use case has the same name.", examples=["shop_growth"])
+    title: str = Field(
+        min_length=1,
+        max_length=200,
+        description="What people read in lists and documents.",
+        examples=["Shops that will grow"],
+    )
+    purpose: str = Field(
+        min_length=1,
+        description="What it is for, in a few sentences: the first thing each role reads.",
+        examples=["Next month's advertising goes to the shops that will grow most."],
+    )
+    owner: str = Field(
+        min_length=1,
+        description="The role or team that answers for the requirement.",
+        examples=["head of sales"],
+    )
+    sign_off: Literal["required", "automatic"] = Field(
+        "required",
+        description="required: a person signs each version of the contract in Airflow's UI; automatic: recorded as signed automatically.",
+        examples=["required"],
+    )
     problem: Problem
-    sources: tuple[Source, ...] = Field(min_length=1, strict=False)
+    sources: tuple[Source, ...] = Field(
+        min_length=1, strict=False, description="Where the raw data come from; joined by entity and time."
+    )
     technologies: tuple[Technology, ...] = Field(
         (), strict=False, description="Filled from technologies.yaml beside the contract."
     )
@@ -123,7 +164,11 @@ class Contract(Section):
     preparation: Preparation = Preparation()
     training: Training
     performance: Performance
-    business_metrics: tuple[BusinessMetric, ...] = Field(min_length=1, strict=False)
+    business_metrics: tuple[BusinessMetric, ...] = Field(
+        min_length=1,
+        strict=False,
+        description="What success is measured by; the first that can be computed in the lab is the gate's.",
+    )
     delivery: Delivery = Delivery()
     monitoring: Monitoring = Monitoring()
     governor: Governor

@@ -12,31 +12,48 @@ from include.kreislauf.requirements.section import Section
 class Shadow(Section):
     """The release computes what the champion answers; nobody sees its predictions."""
 
-    min_rows: int = Field(ge=1, description="Predictions it must have computed, all without an error.")
-    max_hours: float = Field(gt=0, le=2000, description="After so long without them it is inconclusive.")
+    min_rows: int = Field(
+        ge=1, description="Predictions it must have computed, all without an error.", examples=[1000]
+    )
+    max_hours: float = Field(
+        gt=0, le=2000, description="After so long without them it is inconclusive.", examples=[24]
+    )
     max_difference: float | None = Field(
         None,
         gt=0,
         description="99 of 100 predictions may differ from the champion's by so much at most, in the target's unit.",
+        examples=[0.5],
     )
 
 
 class Canary(Section):
     """The release answers a share of the requests and is compared with an equally large share of the champion's."""
 
-    share: float = Field(gt=0, le=0.5, description="Of the requests that the release answers.")
-    min_requests: int = Field(ge=10, description="Requests in each arm before it can pass.")
-    max_hours: float = Field(gt=0, le=2000, description="After so long without a verdict it is inconclusive.")
-    max_slowdown: float = Field(
-        1.5, ge=1, description="Mean and 99th percentile of its time may be so many times the champion's."
+    share: float = Field(
+        gt=0, le=0.5, description="Of the requests that the release answers.", examples=[0.1]
     )
-    max_errors: float = Field(0.01, gt=0, lt=1, description="Share of its requests that may fail.")
+    min_requests: int = Field(ge=10, description="Requests in each arm before it can pass.", examples=[2000])
+    max_hours: float = Field(
+        gt=0, le=2000, description="After so long without a verdict it is inconclusive.", examples=[24]
+    )
+    max_slowdown: float = Field(
+        1.5,
+        ge=1,
+        description="Mean and 99th percentile of its time may be so many times the champion's.",
+        examples=[1.5],
+    )
+    max_errors: float = Field(
+        0.01, gt=0, lt=1, description="Share of its requests that may fail.", examples=[0.01]
+    )
     business: bool = Field(
         False,
         description="Whether reported business metrics, or else the absolute error on outcomes, must be known and no "
         "worse than the champion's. Only for outcomes that are known within max_hours.",
+        examples=[True],
     )
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="With which a verdict is right.")
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="With which a verdict is right.", examples=[0.95]
+    )
 
 
 class Delivery(Section):
@@ -45,8 +62,10 @@ class Delivery(Section):
     shadow: Shadow | None = Field(None, description="Compare with the champion on live traffic, unseen.")
     canary: Canary | None = Field(None, description="Answer a part of the live traffic.")
     on_inconclusive: Literal["wait", "ask", "promote", "reject"] = Field(
-        "ask", description="What follows when time is over and the numbers do not decide."
+        "ask", description="What follows when time is over and the numbers do not decide.", examples=["ask"]
     )
     approval: Literal["none", "required"] = Field(
-        "none", description="required: a person who did not train the model must agree before it goes live."
+        "none",
+        description="required: a person who did not train the model must agree before it goes live.",
+        examples=["required"],
     )

@@ -14,27 +14,34 @@ class SequentialTest(Section):
     """A test that may be looked at as often as one likes: its false-alarm rate holds however often that is."""
 
     bounds: tuple[float, float] = Field(
-        strict=False, description="Least and greatest value of one observation; others are not plausible."
+        strict=False,
+        description="Least and greatest value of one observation; others are not plausible.",
+        examples=[[0, 1]],
     )
     reference: float | None = Field(
         None,
         description="The level shown at promotion, below which the metric may not have fallen. Empty: below any level "
         "at which it was stable, which takes longer to see.",
+        examples=[0.8],
     )
     learn: int = Field(
         200,
         ge=20,
         le=100_000,
         description="Observations after which the first level of a new release is known: with it, loops are closed.",
+        examples=[200],
     )
     false_alarms: float = Field(
         0.01,
         gt=0,
         lt=0.5,
         description="Probability of a false breach within per_days, proven, not estimated.",
+        examples=[0.01],
     )
-    per_days: float = Field(90.0, gt=0, description="Days to which false_alarms refers.")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of the interval shown with the level.")
+    per_days: float = Field(90.0, gt=0, description="Days to which false_alarms refers.", examples=[90])
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Of the interval shown with the level.", examples=[0.95]
+    )
 
     @field_validator("bounds")
     @classmethod
@@ -106,25 +113,37 @@ class Outcomes(Section):
     """A number computed of each prediction and what really happened."""
 
     kind: Literal["outcomes"]
-    name: Name
+    name: Name = Field(
+        description="Told apart by it: in verdicts, loops and the ledger.", examples=["forecast_kept"]
+    )
     measure: Literal["outcome", "hit", "absolute_error", "squared_error"] = Field(
         description="The outcome itself; 1 where the prediction was right (the class, or a number within tolerance), else 0; "
-        "their distance; or its square (of a probability: the Brier score)."
+        "their distance; or its square (of a probability: the Brier score).",
+        examples=["hit"],
     )
     tolerance: float | None = Field(
-        None, gt=0, description="For measure hit of a number, in the target's unit."
+        None, gt=0, description="For measure hit of a number, in the target's unit.", examples=[0.05]
     )
     gate_threshold: float | None = Field(
-        None, description="What a candidate must reach on the held-out rows; empty: it is watched live only."
+        None,
+        description="What a candidate must reach on the held-out rows; empty: it is watched live only.",
+        examples=[0.7],
     )
-    level: float = Field(0.8, gt=0.5, lt=1, description="Confidence level of the interval in the lab.")
-    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
-    threshold: float = Field(description="A level on the wrong side of it is bad.")
+    level: float = Field(
+        0.8, gt=0.5, lt=1, description="Confidence level of the interval in the lab.", examples=[0.8]
+    )
+    direction: Literal["higher", "lower"] = Field(
+        "higher", description="What is better.", examples=["higher"]
+    )
+    threshold: float = Field(description="A level on the wrong side of it is bad.", examples=[0.7])
     maturity_days: float = Field(
-        0.0, ge=0, description="Days after a prediction before its outcome counts, however early it came."
+        0.0,
+        ge=0,
+        description="Days after a prediction before its outcome counts, however early it came.",
+        examples=[14],
     )
     test: SequentialTest
-    unit: str = "share"
+    unit: str = Field("share", description="Shown with the numbers.", examples=["share"])
 
     @model_validator(mode="after")
     def _levels_fit_the_test(self) -> Outcomes:
@@ -161,11 +180,14 @@ class SqlQuery(Section):
 
     engine: Literal["sql"]
     connection: Name = Field(
-        description="Airflow connection, or KREISLAUF_CONNECTION_<NAME> without Airflow."
+        description="Airflow connection, or KREISLAUF_CONNECTION_<NAME> without Airflow.", examples=["orders"]
     )
     query: str = Field(
         min_length=1,
         description="Gives the columns observed_at and value, one row per observation; :since and :until are filled in.",
+        examples=[
+            "SELECT observed_at, value FROM returns WHERE observed_at > :since AND observed_at <= :until"
+        ],
     )
 
 
@@ -174,11 +196,20 @@ class PromQuery(Section):
 
     engine: Literal["promql"]
     connection: Name = Field(
-        description="Airflow connection, or KREISLAUF_CONNECTION_<NAME> without Airflow."
+        description="Airflow connection, or KREISLAUF_CONNECTION_<NAME> without Airflow.",
+        examples=["prometheus"],
     )
-    query: str = Field(min_length=1, description="An instant query that gives one series.")
+    query: str = Field(
+        min_length=1,
+        description="An instant query that gives one series.",
+        examples=["sum(rate(orders_total[1h]))"],
+    )
     every_hours: float = Field(
-        1.0, gt=0, le=2000, description="One observation per step: long enough that they are independent."
+        1.0,
+        gt=0,
+        le=2000,
+        description="One observation per step: long enough that they are independent.",
+        examples=[1],
     )
 
 
@@ -186,12 +217,18 @@ class Queried(Section):
     """A number that another system knows: from a database or from a Prometheus server."""
 
     kind: Literal["query"]
-    name: Name
-    source: Annotated[SqlQuery | PromQuery, Field(discriminator="engine")]
-    direction: Literal["higher", "lower"] = Field("higher", description="What is better.")
-    threshold: float = Field(description="A level on the wrong side of it is bad.")
+    name: Name = Field(
+        description="Told apart by it: in verdicts, loops and the ledger.", examples=["orders_kept"]
+    )
+    source: Annotated[SqlQuery | PromQuery, Field(discriminator="engine")] = Field(
+        description="Where the number is asked for."
+    )
+    direction: Literal["higher", "lower"] = Field(
+        "higher", description="What is better.", examples=["higher"]
+    )
+    threshold: float = Field(description="A level on the wrong side of it is bad.", examples=[0.7])
     test: SequentialTest
-    unit: str = "share"
+    unit: str = Field("share", description="Shown with the numbers.", examples=["share"])
 
     @model_validator(mode="after")
     def _levels_fit_the_test(self) -> Queried:
@@ -202,32 +239,45 @@ class Queried(Section):
 class Control(Section):
     """A share of the requests that the release before answers, to tell a worse model from a worse world."""
 
-    share: float = Field(gt=0, le=0.2, description="Of the requests, by request key.")
+    share: float = Field(gt=0, le=0.2, description="Of the requests, by request key.", examples=[0.05])
 
 
 class Monitoring(Section):
     """What is watched while outcomes mature, and when what is known does not suffice for a verdict."""
 
-    max_novelty: float = Field(0.1, gt=0, le=1, description="Share of requests outside what the model knows: above it, a warning.")  # fmt: skip
-    max_shift: float = Field(0.2, gt=0, description="Population stability index of a feature or of the predictions: above it, a warning.")  # fmt: skip
-    max_errors: float = Field(0.01, gt=0, lt=1, description="Share of requests that may fail before a warning.")  # fmt: skip
-    max_age_days: float | None = Field(None, gt=0, description="Age of the live release's data: above it, a warning. Empty: none.")  # fmt: skip
+    max_novelty: float = Field(0.1, gt=0, le=1, description="Share of requests outside what the model knows: above it, a warning.", examples=[0.1])  # fmt: skip
+    max_shift: float = Field(0.2, gt=0, description="Population stability index of a feature or of the predictions: above it, a warning.", examples=[0.2])  # fmt: skip
+    max_errors: float = Field(0.01, gt=0, lt=1, description="Share of requests that may fail before a warning.", examples=[0.01])  # fmt: skip
+    max_age_days: float | None = Field(None, gt=0, description="Age of the live release's data: above it, a warning. Empty: none.", examples=[120])  # fmt: skip
     starved_days: float | None = Field(
-        None, gt=0, description="So long without a new outcome is a warning: feedback starved. Empty: none."
+        None,
+        gt=0,
+        description="So long without a new outcome is a warning: feedback starved. Empty: none.",
+        examples=[7],
     )
     max_client_share: float = Field(
         0.5,
         gt=0,
         le=1,
         description="More of the outcomes from one client, where there are several: inconclusive.",
+        examples=[0.5],
     )
     max_implausible: float = Field(
-        0.05, ge=0, lt=1, description="A larger share of observations outside the bounds: inconclusive."
+        0.05,
+        ge=0,
+        lt=1,
+        description="A larger share of observations outside the bounds: inconclusive.",
+        examples=[0.05],
     )
     rollback_days: float = Field(
-        14.0, ge=0, description="So long after a promotion, a breach goes back to the release before, first."
+        14.0,
+        ge=0,
+        description="So long after a promotion, a breach goes back to the release before, first.",
+        examples=[14],
     )
     retrain_on_warning: bool = Field(
-        False, description="Whether novelty or a shift alone, without a breach, sends the work back."
+        False,
+        description="Whether novelty or a shift alone, without a breach, sends the work back.",
+        examples=[False],
     )
     control: Control | None = None

@@ -20,32 +20,45 @@ class Problem(Section):
     """What is predicted, for what, and how far ahead."""
 
     kind: Literal["regression", "binary", "multiclass"] = Field(
-        description="Kind of target: a number, one of two classes, one of several."
+        description="Kind of target: a number, one of two classes, one of several.", examples=["regression"]
     )
     target: ColumnName | None = Field(
-        None, description="Raw column that holds it; empty: features.py beside the contract makes the target."
+        None,
+        description="Raw column that holds it; empty: features.py beside the contract makes the target.",
+        examples=["growth"],
     )
     classes: tuple[ClassName, ...] = Field(
         (), strict=False, max_length=MAX_CLASSES,
-        description="Every class, as it stands in the data. Of two, the second is the one whose probability is predicted.",
-    )  # fmt: skip
+        description="Every class, as it stands in the data. Of two, the second is the one whose probability is predicted.",examples=[['sound', 'failure']])  # fmt: skip
     entity: ColumnName | None = Field(
-        None, description="Column that names what a row is about; empty: rows are about nothing that has a name."
-    )  # fmt: skip
+        None, description="Column that names what a row is about; empty: rows are about nothing that has a name.", examples=['shop'])  # fmt: skip
     group: ColumnName | None = Field(
-        None, description="Of rows without time: column whose rows are never both learnt from and judged by."
+        None,
+        description="Of rows without time: column whose rows are never both learnt from and judged by.",
+        examples=["patient"],
     )
     time: ColumnName | None = Field(
-        None, description="Column with the start of the time a row is about; empty: rows have no time."
+        None,
+        description="Column with the start of the time a row is about; empty: rows have no time.",
+        examples=["month_start"],
     )
-    period: Period | None = Field(None, description="Length of one period; with time only.")
+    period: Period | None = Field(
+        None, description="Length of one period; with time only.", examples=["month"]
+    )
     row_hours: float | None = Field(
-        None, gt=0, le=24 * 366, description="Hours that a row is about, where that is less than a period."
+        None,
+        gt=0,
+        le=24 * 366,
+        description="Hours that a row is about, where that is less than a period.",
+        examples=[8],
     )
-    horizon: int = Field(1, ge=1, le=400, description="Periods from a row to the end of its target.")
+    horizon: int = Field(
+        1, ge=1, le=400, description="Periods from a row to the end of its target.", examples=[1]
+    )
     requests: Literal["entity", "features"] = Field(
         "entity",
         description="entity: clients may ask by name, for what is known of it; features: they send all features.",
+        examples=["entity"],
     )
 
     @property
