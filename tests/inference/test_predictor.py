@@ -89,7 +89,7 @@ def test_without_its_own_library_the_package_gives_the_same(
 
 
 def test_here_the_library_is_called_directly() -> None:
-    content = files()["trees_1.bin"]
+    content = files()["trees_0.bin"]
     assert isinstance(gtil.open_trees(content), gtil.NativeTrees)
 
 
@@ -113,7 +113,7 @@ def test_what_are_no_trees_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(deadline=None)
-@given(name=st.sampled_from(["trees_1.bin", "trees_2.bin"]), data=st.data())
+@given(name=st.sampled_from(["trees_0.bin", "trees_1.bin"]), data=st.data())
 def test_changed_trees_are_refused(name: str, data: st.DataObject) -> None:
     content = bytearray(files()[name])
     place = data.draw(st.integers(0, len(content) - 1))
@@ -122,7 +122,7 @@ def test_changed_trees_are_refused(name: str, data: st.DataObject) -> None:
         from_files({**files(), name: bytes(content)})
 
 
-@pytest.mark.parametrize("name", [COMPILED, "trees_1.bin", "trees_2.bin"])
+@pytest.mark.parametrize("name", [COMPILED, "trees_0.bin", "trees_1.bin"])
 def test_missing_files_are_refused(name: str) -> None:
     given_files = files()
     del given_files[name]

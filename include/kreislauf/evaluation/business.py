@@ -9,12 +9,10 @@ import numpy.typing as npt
 
 from include.kreislauf.requirements.business import DecisionValue, PerPrediction
 from include.kreislauf.requirements.problem import Problem
-from include.kreislauf.statistics.decisions import Costs
+from include.kreislauf.statistics.decisions import LIKELY, Costs
 
 Floats = npt.NDArray[np.float64]
 Measure = Callable[[npt.ArrayLike, npt.ArrayLike], Floats]
-LIKELY = 0.5
-"""Of two classes, the second is predicted from this probability on."""
 
 
 def costs_of(metric: DecisionValue, problem: Problem) -> Costs:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from include.kreislauf.inference.predictor import Predictor
 
 COMPILED = "compiled.json"
-Link = Literal["identity", "exponential", "sigmoid", "softmax", "shares"]
-"""From a model's sum to its answer; ``shares``: the sum is the probabilities already."""
+Link = Literal["identity", "exponential", "sigmoid", "softmax", "shares", "sums"]
+"""From a model's sum to its answer; ``shares``: the sum is the probabilities already; ``sums``: it stays what it is, for
+a calibration of classes."""
 
 
 class NotCompilable(KreislaufError):
@@ -118,13 +119,50 @@ class Forest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="trees
     sha256: str
 
 
+class Sigmoid(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sigmoid"):
+    """The probability ``1 / (1 + exp(slope * x + offset))``.
+
+    Source: Platt, Probabilistic outputs for support vector machines, Advances in Large Margin Classifiers (1999).
+    """
+
+    slope: float
+    offset: float
+
+
+class Isotonic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="isotonic"):
+    """The probability by straight lines from point to point, level beyond the ends.
+
+    Source: Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability estimates, KDD (2002).
+    """
+
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+
+
+class Calibrated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="calibrated"):
+    """The weighted mean of models whose answer is corrected: of two classes by one curve, of more by one for each class."""
+
+    weight: float
+    members: tuple[Linear | Forest, ...]
+    curves: tuple[Sigmoid | Isotonic, ...]
+
+
+Member = Linear | Forest | Calibrated
+
+
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``compiled.json``; ``classes`` is empty for a regression."""
 
     plan: Plan
-    members: tuple[Linear | Forest, ...]
+    members: tuple[Member, ...]
     classes: tuple[float, ...] = ()
     format: Literal[1] = 1
+
+    @property
+    def forests(self) -> list[Forest]:
+        """Every ensemble of trees, those under a calibration too."""
+        plain = [one for member in self.members for one in _models(member)]
+        return [one for one in plain if isinstance(one, Forest)]
 
 
 @dataclass(frozen=True)
@@ -169,11 +207,10 @@ def from_files(files: Mapping[str, bytes]) -> CompiledModel:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CompiledError(f"cannot be read: {error}", where=COMPILED) from error
     _check(description)
-    forests = [one for one in description.members if isinstance(one, Forest)]
-    for one in forests:
+    for one in description.forests:
         if hashlib.sha256(files.get(one.file, b"")).hexdigest() != one.sha256:
             raise CompiledError("is missing or was changed (SHA-256 differs)", where=one.file)
-    return CompiledModel(description, {one.file: files[one.file] for one in forests})
+    return CompiledModel(description, {one.file: files[one.file] for one in description.forests})
 
 
 def _check(description: Description) -> None:
@@ -188,12 +225,36 @@ def _check(description: Description) -> None:
     ):
         raise CompiledError("a column is made of no feature", where=COMPILED)
     for member in description.members:
-        if isinstance(member, Linear) and {len(row) for row in member.coefficients} != {plan.width}:
-            raise CompiledError("coefficients do not fit the row", where=COMPILED)
-        if member.outputs != _outputs(member.link, classes) or member.weight < 0:
-            raise CompiledError("a model does not fit the classes", where=COMPILED)
+        _check_member(member, plan.width, classes)
     if not sum(member.weight for member in description.members):
         raise CompiledError("no model has a weight", where=COMPILED)
+
+
+def _models(member: Member) -> tuple[Linear | Forest, ...]:
+    return member.members if isinstance(member, Calibrated) else (member,)
+
+
+def _check_member(member: Member, width: int, classes: int) -> None:
+    is_calibrated = isinstance(member, Calibrated)
+    for one in _models(member):
+        if isinstance(one, Linear) and {len(row) for row in one.coefficients} != {width}:
+            raise CompiledError("coefficients do not fit the row", where=COMPILED)
+        fits = one.outputs == _outputs(one.link, classes) and (one.link != "sums" or is_calibrated)
+        if not fits or one.weight < 0:
+            raise CompiledError("a model does not fit the classes", where=COMPILED)
+    if isinstance(member, Calibrated):
+        _check_calibration(member, classes)
+
+
+def _check_calibration(member: Calibrated, classes: int) -> None:
+    if len(member.curves) != _outputs("sums", classes) or not sum(one.weight for one in member.members):
+        raise CompiledError("a calibration does not fit its model", where=COMPILED)
+    links = {one.link == "sums" for one in member.members}
+    if len(links) != 1 or member.weight < 0:
+        raise CompiledError("a calibration reads sums and probabilities", where=COMPILED)
+    curves = [one for one in member.curves if isinstance(one, Isotonic)]
+    if any(len(one.xs) != len(one.ys) or not one.xs or sorted(one.xs) != list(one.xs) for one in curves):
+        raise CompiledError("the points of a calibration are not in order", where=COMPILED)
 
 
 def _outputs(link: Link, classes: int) -> int:
@@ -202,4 +263,6 @@ def _outputs(link: Link, classes: int) -> int:
         return 1 if not classes else -1
     if link == "sigmoid":
         return 1 if classes == 2 else -1
+    if link == "sums" and classes == 2:
+        return 1
     return classes or -1

@@ -12,17 +12,22 @@ from typing import Any
 import msgspec
 import numpy as np
 from sklearn import ensemble, linear_model
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from include.kreislauf.inference.compiled import (
+    Calibrated,
     CompiledError,
     CompiledModel,
     Description,
     Forest,
+    Isotonic,
     Linear,
     Link,
+    Member,
     NotCompilable,
+    Sigmoid,
     from_files,
 )
 from include.kreislauf.inference.planning import plan
@@ -40,8 +45,8 @@ FORESTS = (
 BOOSTED = (ensemble.GradientBoostingRegressor, ensemble.GradientBoostingClassifier)
 HISTOGRAM = (ensemble.HistGradientBoostingRegressor, ensemble.HistGradientBoostingClassifier)
 VOTING = (ensemble.VotingRegressor, ensemble.VotingClassifier)
-Member = tuple[Linear | Forest, bytes]
-"""A model and its trees, if it has any."""
+Trees = dict[str, bytes]
+"""By file, the trees found so far."""
 
 
 def compile_model(
@@ -68,14 +73,9 @@ def _compiled(model: Any, numeric: list[str], categorical: list[str]) -> Compile
     steps = [step for _, step in model.steps] if type(model) is Pipeline else [model]
     planned = plan(steps[:-1], numeric, categorical)
     last = _thawed(steps[-1])
-    classes = _classes(last)
-    members, trees = [], {}
-    for number, (member, content) in enumerate(_members(last)):
-        if isinstance(member, Forest):
-            member = msgspec.structs.replace(member, file=f"trees_{number}.bin")
-            trees[member.file] = content
-        members.append(member)
-    compiled = CompiledModel(Description(planned, tuple(members), classes), trees)
+    trees: Trees = {}
+    members = tuple(_member(part, weight, trees) for part, weight in _parts(last))
+    compiled = CompiledModel(Description(planned, members, _classes(last)), trees)
     try:
         from_files(compiled.files())
     except CompiledError as error:  # a number that is not finite, a negative weight
@@ -95,9 +95,10 @@ def _classes(model: Any) -> tuple[float, ...]:
         raise NotCompilable("classes are no numbers") from error
 
 
-def _members(model: Any) -> list[Member]:
+def _parts(model: Any) -> list[tuple[Any, float]]:
+    """The models that are averaged, and their weights."""
     if type(model) not in VOTING:
-        return [_member(model, 1.0)]
+        return [(model, 1.0)]
     if type(model) is ensemble.VotingClassifier and model.voting != "soft":
         raise NotCompilable("VotingClassifier counts votes")
     weights = model._weights_not_none  # those of members that were not dropped
@@ -105,23 +106,52 @@ def _members(model: Any) -> list[Member]:
     count = len(_classes(model))
     if any(len(getattr(part, "classes_", ())) != count for part in parts):
         raise NotCompilable(f"members of {type(model).__name__} know different classes")
-    weighted = zip(parts, [1.0] * len(parts) if weights is None else weights, strict=True)
-    return [_member(part, float(weight)) for part, weight in weighted]
+    return list(zip(parts, map(float, [1.0] * len(parts) if weights is None else weights), strict=True))
 
 
-def _member(model: Any, weight: float) -> Member:
+def _member(model: Any, weight: float, trees: Trees) -> Member:
+    if type(model) is CalibratedClassifierCV:
+        return _calibrated(model, weight, trees)
+    return _model(model, weight, trees)
+
+
+def _model(model: Any, weight: float, trees: Trees) -> Linear | Forest:
     kind = type(model)
     if np.asarray(getattr(model, "n_outputs_", 1)).item() != 1:
         raise NotCompilable(f"{kind.__name__} predicts several targets")
     if kind in LINEAR:
-        return _linear(model, weight, "identity"), b""
+        return _linear(model, weight, "identity")
     if kind is linear_model.LogisticRegression:
         if model.solver == "liblinear" and len(model.classes_) > 2:
             raise NotCompilable("LogisticRegression fits each class against the rest")
-        return _linear(model, weight, "sigmoid" if len(model.coef_) == 1 else "softmax"), b""
+        return _linear(model, weight, "sigmoid" if len(model.coef_) == 1 else "softmax")
     if kind in FORESTS or kind in BOOSTED or kind in HISTOGRAM:
-        return _forest(model, weight)
+        return _forest(model, weight, trees)
     raise NotCompilable(f"{kind.__name__} cannot be compiled")
+
+
+def _calibrated(model: CalibratedClassifierCV, weight: float, trees: Trees) -> Calibrated:
+    """One model and its correction; scikit-learn corrects the decision function where there is one."""
+    if len(model.calibrated_classifiers_) != 1:
+        raise NotCompilable("CalibratedClassifierCV has several models: only ensemble=False has one")
+    inner = model.calibrated_classifiers_[0]
+    estimator = _thawed(inner.estimator)
+    if not np.array_equal(estimator.classes_, model.classes_):
+        raise NotCompilable("CalibratedClassifierCV knows other classes than its model")
+    members = tuple(_model(part, share, trees) for part, share in _parts(estimator))
+    if hasattr(estimator, "decision_function"):
+        members = tuple(msgspec.structs.replace(one, link="sums") for one in members)
+    return Calibrated(weight, members, tuple(_curve(one, inner.method) for one in inner.calibrators))
+
+
+def _curve(calibrator: Any, method: str) -> Sigmoid | Isotonic:
+    if method == "sigmoid":
+        return Sigmoid(float(calibrator.a_), float(calibrator.b_))
+    if method != "isotonic":
+        raise NotCompilable(f"CalibratedClassifierCV with the method {method}")
+    if calibrator.out_of_bounds != "clip" or calibrator.X_thresholds_.dtype != np.float64:
+        raise NotCompilable("IsotonicRegression computes in single precision, or refuses what lies outside")
+    return Isotonic(tuple(calibrator.X_thresholds_.tolist()), tuple(calibrator.y_thresholds_.tolist()))
 
 
 def _linear(model: Any, weight: float, link: Link) -> Linear:
@@ -133,7 +163,7 @@ def _linear(model: Any, weight: float, link: Link) -> Linear:
     return Linear(weight, link, rows, tuple(intercepts.tolist()))
 
 
-def _forest(model: Any, weight: float) -> Member:
+def _forest(model: Any, weight: float, trees: Trees) -> Forest:
     """Trees through treelite; forests and older boosting read single precision, histogram boosting double."""
     import treelite
 
@@ -148,7 +178,9 @@ def _forest(model: Any, weight: float) -> Member:
         raise NotCompilable(f"treelite does not take {type(model).__name__}: {error}") from error
     outputs = 1 if link in ("identity", "exponential", "sigmoid") else len(model.classes_)
     single = type(model) not in HISTOGRAM
-    return Forest(weight, link, outputs, single, "", hashlib.sha256(content).hexdigest()), content
+    file = f"trees_{len(trees)}.bin"
+    trees[file] = content
+    return Forest(weight, link, outputs, single, file, hashlib.sha256(content).hexdigest())
 
 
 def _link(model: Any) -> Link:

@@ -10,11 +10,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from include.kreislauf.inference.compiled import CompiledError, CompiledModel, Forest, Linear, Link
+from include.kreislauf.inference.compiled import (
+    Calibrated,
+    CompiledError,
+    CompiledModel,
+    Forest,
+    Isotonic,
+    Linear,
+    Link,
+    Member,
+    Sigmoid,
+)
 from include.kreislauf.inference.encoding import Row, RowEncoder
 from include.kreislauf.inference.gtil import Trees, open_trees
 
 Floats = npt.NDArray[np.float64]
+ROUNDED = 1e-5
+"""By so much may a probability exceed 1 for rounding alone, as scikit-learn has it."""
 
 
 class Predictor:
@@ -24,7 +36,7 @@ class Predictor:
     ----------
     numeric: names of the numeric features; values are numbers, ``None`` or NaN.
     categorical: names of the categorical features, each with the values seen in training.
-    classes: of a classification; its answers are these numbers. Empty for a regression.
+    classes: of a classification, those that the model has seen, as numbers. Empty for a regression.
     """
 
     def __init__(self, compiled: CompiledModel) -> None:
@@ -36,13 +48,14 @@ class Predictor:
         self.classes = description.classes
         self._encoder = RowEncoder(description.plan)
         self._by_position = RowEncoder(description.plan, by_position=True)
-        self._members = tuple(_member(one, compiled, description.plan.width) for one in description.members)
-        self._total = sum(one.weight for one in self._members)
-        plain = len(self._members) == 1 and self._members[0].link == "identity"
-        self._one = self._members[0].one if plain else self._mean_of_one
+        self._mean = _Mean(description.members, compiled, description.plan.width)
+        # of classes there is no one number
+        self._numbers = [one for one in self._mean.members if not isinstance(one, _Calibrated)]
+        plain = len(self._numbers) == 1 and self._numbers[0].link == "identity"
+        self._one = self._numbers[0].one if plain else self._mean_of_one
 
     def predict_one(self, row: Row) -> float:
-        """The prediction for a row: a number, or the most probable class.
+        """The prediction for a row: a number; see :func:`values_of` for classes.
 
         Raises
         ------
@@ -55,43 +68,63 @@ class Predictor:
     def predict_values(self, values: Sequence[Any]) -> float:
         """As :meth:`predict_one`, for the values alone: numbers first, then categories."""
         if self.classes:
-            return float(self.evaluate(self.encode([values]))[0])
+            return float(values_of(self.evaluate(self.encode([values])))[0])
         return self._one(self._by_position.one(values))
 
     def predict(self, rows: Sequence[Row]) -> Floats:
         """Predictions, (n,), each exactly as :meth:`predict_one` gives it; raises as it does."""
-        return self.evaluate(self._encoder.many(rows))
+        found = self.evaluate(self._encoder.many(rows))
+        return values_of(found) if self.classes else found
 
     def encode(self, values: Sequence[Sequence[Any]]) -> Floats:
         """Rows as :meth:`predict_values` takes them, encoded, (n, width): plain Python, which needs its lock."""
         return self._by_position.many(values)
 
     def evaluate(self, encoded: Floats) -> Floats:
-        """Predictions for encoded rows, (n,): most of it is trees, which do not need Python's lock."""
-        found = self._mean(encoded)
-        if not self.classes:
-            return found[:, 0]
-        likeliest: Floats = np.array(self.classes, dtype=np.float64)[np.argmax(found, axis=1)]
-        return likeliest
+        """For encoded rows numbers, (n,), or probabilities of :attr:`classes`, (n, classes).
+
+        Most of it is trees, which do not need Python's lock.
+        """
+        found = self._mean.many(encoded)
+        return found if self.classes else found[:, 0]
 
     def probabilities(self, rows: Sequence[Row]) -> Floats:
         """Probabilities of the classes, (n, classes); for a regression nothing, (n, 0)."""
-        return self._mean(self._encoder.many(rows)) if self.classes else np.empty((len(rows), 0))
-
-    def _mean(self, encoded: Floats) -> Floats:
-        """The members' weighted mean, (n, answers)."""
-        found = [one.many(encoded) for one in self._members]
-        if len(found) == 1:
-            return found[0]
-        weighted = [one.weight * answer for one, answer in zip(self._members, found, strict=True)]
-        return np.asarray(sum(weighted[1:], start=weighted[0]) / self._total, dtype=np.float64)
+        return self.evaluate(self._encoder.many(rows)) if self.classes else np.empty((len(rows), 0))
 
     def _mean_of_one(self, row: array[float]) -> float:
-        found = [one.one(row) for one in self._members]
+        found = [one.one(row) for one in self._numbers]
         if len(found) == 1:
             return found[0]
-        weighted = [one.weight * answer for one, answer in zip(self._members, found, strict=True)]
-        return sum(weighted[1:], start=weighted[0]) / self._total
+        weighted = [one.weight * answer for one, answer in zip(self._numbers, found, strict=True)]
+        return sum(weighted[1:], start=weighted[0]) / self._mean.total
+
+
+def values_of(probabilities: Floats) -> Floats:
+    """What stands for a row's probabilities, (n, classes), in the log: one number each, (n,).
+
+    Of two classes the probability of the second; of more the place of the most probable one. NaN where a probability is.
+    """
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1]
+    places = probabilities.argmax(axis=1).astype(np.float64) if len(probabilities) else np.empty(0)
+    return np.where(np.isfinite(probabilities).all(axis=1), places, np.nan)
+
+
+class _Mean:
+    """The weighted mean of models."""
+
+    def __init__(self, described: Sequence[Member], compiled: CompiledModel, width: int) -> None:
+        self.members = tuple(_member(one, compiled, width) for one in described)
+        self.total = sum(one.weight for one in self.members)
+
+    def many(self, encoded: Floats) -> Floats:
+        """(n, answers)."""
+        found = [one.many(encoded) for one in self.members]
+        if len(found) == 1:
+            return found[0]
+        weighted = [one.weight * answer for one, answer in zip(self.members, found, strict=True)]
+        return np.asarray(sum(weighted[1:], start=weighted[0]) / self.total, dtype=np.float64)
 
 
 class _Forest:
@@ -128,7 +161,39 @@ class _Linear:
         return _linked(np.column_stack(sums) + self._intercepts, self.link)
 
 
-def _member(described: Linear | Forest, compiled: CompiledModel, width: int) -> _Linear | _Forest:
+class _Calibrated:
+    """As scikit-learn's ``CalibratedClassifierCV`` corrects probabilities."""
+
+    def __init__(self, described: Calibrated, compiled: CompiledModel, width: int) -> None:
+        self.weight = described.weight
+        self._mean = _Mean(described.members, compiled, width)
+        self._curves = described.curves
+
+    def many(self, rows: Floats) -> Floats:
+        """Probabilities, (n, classes)."""
+        found = self._mean.many(rows)
+        if len(self._curves) == 1:
+            positive = _corrected(self._curves[0], found[:, -1])
+            shares = np.column_stack([1.0 - positive, positive])
+        else:
+            parts = np.column_stack([_corrected(one, found[:, n]) for n, one in enumerate(self._curves)])
+            total = parts.sum(axis=1, keepdims=True)
+            even = np.full_like(parts, 1 / len(self._curves))  # where every curve says 0
+            shares = np.divide(parts, total, out=even, where=total != 0)
+        shares[(shares > 1.0) & (shares <= 1.0 + ROUNDED)] = 1.0
+        return shares
+
+
+def _corrected(curve: Sigmoid | Isotonic, found: Floats) -> Floats:
+    if isinstance(curve, Isotonic):
+        return np.asarray(np.interp(found, curve.xs, curve.ys), dtype=np.float64)
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(curve.slope * found + curve.offset)), dtype=np.float64)
+
+
+def _member(described: Member, compiled: CompiledModel, width: int) -> _Linear | _Forest | _Calibrated:
+    if isinstance(described, Calibrated):
+        return _Calibrated(described, compiled, width)
     if isinstance(described, Linear):
         return _Linear(described)
     trees = open_trees(compiled.trees[described.file], described.file)

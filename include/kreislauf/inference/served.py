@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from include.kreislauf.errors import ReleaseError
 from include.kreislauf.inference.compiled import COMPILED, from_files
+from include.kreislauf.inference.predictor import values_of
+from include.kreislauf.inference.problem import ServedProblem
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.release_files import at_once, load_row
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 128
 """Characters of a categorical value that is asked for."""
+MISSING = "missing"
+"""What stands for a missing category where a use case has no features of its own; a test holds the two together."""
 
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -44,25 +48,26 @@ class VerifiedRelease(Protocol):
 
 
 class Predicting(Protocol):
-    """What both ways of predicting share."""
+    """What both ways of predicting share; see :class:`~include.kreislauf.inference.predictor.Predictor`."""
 
     numeric: tuple[str, ...]
     categorical: Mapping[str, frozenset[str]]
-
-    def predict_one(self, row: Row) -> float:
-        """The prediction for a row that holds every feature."""
+    classes: tuple[float, ...]
 
     def predict(self, rows: Sequence[Row]) -> Floats:
-        """Predictions, (n,)."""
+        """Predictions for rows that hold every feature, (n,)."""
+
+    def probabilities(self, rows: Sequence[Row]) -> Floats:
+        """Probabilities of :attr:`classes`, (n, classes)."""
 
     def predict_values(self, values: Sequence[Any]) -> float:
-        """As ``predict_one``, for the values alone: numbers first, then categories."""
+        """The prediction for one row's values alone: numbers first, then categories."""
 
     def encode(self, values: Sequence[Sequence[Any]]) -> Any:
         """Such rows, made ready for ``evaluate``; needs Python's lock."""
 
     def evaluate(self, encoded: Any) -> Floats:
-        """Predictions, (n,)."""
+        """Predictions, (n,), or probabilities of :attr:`classes`, (n, classes)."""
 
 
 class SklearnPredictor:
@@ -78,20 +83,20 @@ class SklearnPredictor:
         self.categorical: Mapping[str, frozenset[str]] = {
             name: frozenset(seen) for name, seen in features["categorical"].items()
         }
+        self.classes: tuple[float, ...] = tuple(float(one) for one in getattr(model, "classes_", ()))
         self._model = model
 
-    def predict_one(self, row: Row) -> float:
-        """The prediction for a row that holds every feature."""
-        return float(self.predict([row])[0])
-
     def predict_values(self, values: Sequence[Any]) -> float:
-        """As :meth:`predict_one`, for the values alone: numbers first, then categories."""
-        return float(self.evaluate(self.encode([values]))[0])
+        """The prediction for one row's values alone: numbers first, then categories."""
+        return float(self._values(self.evaluate(self.encode([values])))[0])
 
     def predict(self, rows: Sequence[Row]) -> Floats:
-        """Predictions, (n,); classes as their numbers."""
-        names = [*self.numeric, *self.categorical]
-        return self.evaluate(self.encode([[row[name] for name in names] for row in rows]))
+        """Predictions, (n,)."""
+        return self._values(self.evaluate(self._frame(rows)))
+
+    def probabilities(self, rows: Sequence[Row]) -> Floats:
+        """Probabilities of the classes, (n, classes); for a regression nothing, (n, 0)."""
+        return self.evaluate(self._frame(rows)) if self.classes else np.empty((len(rows), 0))
 
     def encode(self, values: Sequence[Sequence[Any]]) -> Any:
         """A frame of the rows."""
@@ -102,10 +107,18 @@ class SklearnPredictor:
         return frame
 
     def evaluate(self, encoded: Any) -> Floats:
-        """Predictions for a frame, (n,)."""
+        """For a frame predictions, (n,), or probabilities, (n, classes)."""
         if not len(encoded):
-            return np.empty(0)
-        return np.asarray(self._model.predict(encoded), dtype=np.float64)
+            return np.empty((0, len(self.classes)) if self.classes else 0)
+        predict = self._model.predict_proba if self.classes else self._model.predict
+        return np.asarray(predict(encoded), dtype=np.float64)
+
+    def _frame(self, rows: Sequence[Row]) -> Any:
+        names = [*self.numeric, *self.categorical]
+        return self.encode([[row[name] for name in names] for row in rows])
+
+    def _values(self, found: Floats) -> Floats:
+        return values_of(found) if self.classes else found
 
 
 @dataclass(frozen=True)
@@ -116,20 +129,32 @@ class Served:
     ----------
     kind: ``compiled`` or ``scikit-learn``.
     half_width: of the interval around a prediction; ``None``: there is none.
+    problem: what it answers.
     """
 
     release: Any = field(repr=False)
     kind: Literal["compiled", "scikit-learn"]
     predictor: Predicting = field(repr=False)
     half_width: float | None = None
+    problem: ServedProblem = field(default_factory=ServedProblem)
 
     def predict_one(self, row: Row) -> float:
-        """The prediction for a row that holds every feature; of classes the number of the most probable one."""
-        return self.predictor.predict_one(row)
+        """The prediction for a row that holds every feature, as it is logged."""
+        return float(self.predict([row])[0])
 
     def predict(self, rows: Sequence[Row]) -> Floats:
-        """Predictions for rows, (n,)."""
-        return self.predictor.predict(rows)
+        """Predictions for rows as they are logged, (n,).
+
+        Numbers; of two classes the probability of the second; of more the position of the most probable one.
+        """
+        found = self.predictor.probabilities(rows) if self.predictor.classes else self.predictor.predict(rows)
+        return self.problem.values(found, self.predictor.classes)
+
+    def probabilities(self, rows: Sequence[Row]) -> Floats:
+        """Probabilities of the contract's classes in its order, (n, classes); of numbers nothing, (n, 0)."""
+        if not self.problem.classes:
+            return np.empty((len(rows), 0))
+        return self.problem.shares(self.predictor.probabilities(rows), self.predictor.classes)
 
     def interval(self, value: float) -> tuple[float | None, float | None]:
         """Lower and upper end of the interval around a prediction."""
@@ -145,8 +170,11 @@ class Served:
         ReleaseError: an output differs by more than ``tolerance`` (relative).
         """
         manifest, golden = self.release.manifest, self.release.golden
-        expected = np.asarray(golden["outputs"], dtype=np.float64)
-        found = self.predict(golden["rows"])
+        if self.problem.classes:  # what is logged follows from them, but for ties
+            expected, found = golden["probabilities"], self.probabilities(golden["rows"])
+        else:
+            expected, found = golden["outputs"], self.predict(golden["rows"])
+        expected = np.asarray(expected, dtype=np.float64).reshape(found.shape)
         if not np.allclose(found, expected, rtol=tolerance, atol=tolerance):
             raise ReleaseError(
                 f"golden rows differ by up to {np.max(np.abs(found - expected)):.3g}",
@@ -181,9 +209,10 @@ def serve(release: VerifiedRelease) -> Served:
     CompiledError: its compiled files do not fit each other.
     ReleaseError: its model cannot be loaded.
     """
+    problem = ServedProblem.of(release.manifest)
     width = (release.manifest.get("interval") or {}).get("half_width")
-    half_width = float(width) if width is not None and np.isfinite(width) else None
+    half_width = float(width) if width is not None and np.isfinite(width) and not problem.classes else None
     if COMPILED in release.files:
-        return Served(release, "compiled", from_files(release.files).predictor(), half_width)
+        return Served(release, "compiled", from_files(release.files).predictor(), half_width, problem)
     predictor = SklearnPredictor(release.load_model(), release.manifest["features"])
-    return Served(release, "scikit-learn", predictor, half_width)
+    return Served(release, "scikit-learn", predictor, half_width, problem)

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
+LIKELY = 0.5
+"""Of two classes, the second is predicted from this probability on."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,15 @@ class Costs:
             return np.asarray(expected.argmin(axis=1), dtype=np.intp)
         best: Places = np.asarray(self.matrix.argmin(axis=0), dtype=np.intp)
         return best[values.astype(np.intp)]
+
+    def threshold(self, action: str) -> float | None:
+        """Of two classes: the probability of the second from which an action costs less than :attr:`without`; ``None``: there is none
+        between 0 and 1, or it is one below which the action pays.
+        """
+        saved = self.matrix[0] - self.matrix[self.names.index(action)]
+        if len(self.classes) != 2 or not saved[0] < 0 < saved[1]:
+            return None
+        return float(saved[0] / (saved[0] - saved[1]))
 
     def values(self, predicted: npt.ArrayLike, happened: npt.ArrayLike) -> Floats:
         """Shape (n,): what each prediction saved, against :attr:`without`, per unit.
