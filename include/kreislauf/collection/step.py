@@ -6,15 +6,18 @@ A version is one commit of the table ``raw``; it names the versions of all table
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from include.kreislauf.collection.access import Access
+from include.kreislauf.collection.addressing import collection_address
 from include.kreislauf.collection.counts import CountTable
 from include.kreislauf.collection.crash_points import crash_point
 from include.kreislauf.collection.emerging import Proposal, propose
@@ -26,13 +29,24 @@ from include.kreislauf.collection.sheet import PICTURE, Contents, data_sheet, dr
 from include.kreislauf.collection.source import CountedSource
 from include.kreislauf.collection.table import read_table
 from include.kreislauf.errors import SourceError
-from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import (
+    Edge,
+    Evidence,
+    Handover,
+    Loop,
+    Message,
+    Reason,
+    Stage,
+    StepResult,
+    WorkOrder,
+)
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.sources import Rows, SqlSource, TableSource
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.reuse import Reuse
 from include.kreislauf.store.tables import Tables
 
 RAW = "raw"
@@ -90,16 +104,31 @@ class Collection:
     def finish(self) -> StepResult:
         """Read what is still left, check everything, and make the version."""
         try:
-            self.gathering.read_all()
-            observed = self.observed()
-            proposals = propose(observed, self.technologies, self.contract.emerging)
-            if taken := self._taken_in(proposals):
-                return replace(self, taken=tuple(taken)).finish()
-            return self._version(observed, proposals)
+            return self._finished()
         except SourceError as error:
             if not self.last_try and (error.transient or self.contract.quality.on_failure == "retry"):
                 raise
             return StepResult(self._loop(error), document=f"# Collection stopped\n\n{error.text}\n")
+
+    def _finished(self) -> StepResult:
+        """The version of all that was read; one that is there already where the sources show the same as before."""
+        self.gathering.read_all()
+        address = collection_address(self)
+        reuse = Reuse(self.order, address, self.settings, lambda earlier: self.tables.fault(earlier.output))
+        return reuse.result(self._made, self._sheet_again)
+
+    def _made(self) -> StepResult:
+        observed = self.observed()
+        proposals = propose(observed, self.technologies, self.contract.emerging)
+        if taken := self._taken_in(proposals):
+            return replace(self, taken=tuple(taken))._finished()
+        return self._version(observed, proposals)
+
+    @property
+    def widens(self) -> bool:
+        """Whether it may take in what is not in the catalogue: a loop asks for more, and the contract allows it."""
+        asked = self.order.started_by in {f"loop/{edge}" for edge in WIDENING}
+        return asked and not self.taken and self.contract.emerging.adopt > 0
 
     @cached_property
     def access(self) -> Access:
@@ -153,9 +182,8 @@ class Collection:
         return replace(seen, later=observed_later(table.known(), seen, self.order.as_of))
 
     def _taken_in(self, proposals: Sequence[Proposal]) -> list[Proposal]:
-        """The best proposals, where a loop asks for a wider collection and the contract allows it."""
-        asked = self.order.started_by in {f"loop/{edge}" for edge in WIDENING}
-        most = self.contract.emerging.adopt if asked and not self.taken else 0
+        """The best proposals, where they may be taken in."""
+        most = self.contract.emerging.adopt if self.widens else 0
         names = {one.name for one in self.technologies}
         return [one for one in proposals if one.technology().name not in names][:most]
 
@@ -167,7 +195,8 @@ class Collection:
             raise found[0].error()
         inputs = {one.source.config.name: one.version for one in observed}
         crash_point("before the version")
-        version = self.tables.write(RAW, frame, f"{order.key}|{order.attempt}", inputs)
+        commit = f"{order.key}|{order.attempt}"
+        version = self.tables.write(RAW, frame, commit, inputs, cut_off=not order.fresh)
         crash_point("after the version")
         contents = Contents(frame, observed, found, proposals, self.taken, self.known_adopted, self._places())
         summary = _summary(frame, contract) | {
@@ -209,13 +238,21 @@ class Collection:
 
     def _keep_sheet(self, contents: Contents, handover: Handover, document: str) -> None:
         """The sheet and its picture beside the artefacts, for people; made again when a step is repeated."""
-        name = f"{handover.cycle_id}-{handover.attempt}"
-        folder = self.settings.artefacts / handover.use_case / "data_sheets" / name
+        folder = self._sheet_folder(handover)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "data_sheet.md").write_text(document, encoding="utf-8")
         if contents.observed:
             title = f"{self.contract.title}: {handover.output}, as of {handover.as_of:%Y-%m-%d}"
             draw(contents, self.contract, folder / PICTURE, title)
+
+    def _sheet_again(self, earlier: Handover) -> None:
+        """The sheet of the earlier collection, whose result is used, as this one's."""
+        sheet = self._sheet_folder(earlier)
+        if sheet.is_dir():
+            shutil.copytree(sheet, self._sheet_folder(self.order), dirs_exist_ok=True)
+
+    def _sheet_folder(self, of: Message) -> Path:
+        return self.settings.artefacts / of.use_case / "data_sheets" / f"{of.cycle_id}-{of.attempt}"
 
     def _loop(self, error: SourceError) -> Loop:
         reason = Reason.COVERAGE_TOO_LOW if error.where == "quality" else Reason.SOURCE_FAILED
@@ -224,12 +261,24 @@ class Collection:
 
 
 def collect_alone(
-    contract: Contract, settings: Settings, *, as_of: datetime, now: datetime, widen: bool = False
+    contract: Contract,
+    settings: Settings,
+    *,
+    as_of: datetime,
+    now: datetime,
+    widen: bool = False,
+    fresh: bool = False,
 ) -> StepResult:
-    """A collection outside of any cycle, for a person at a shell; the result is recorded nowhere but in its tables."""
+    """A collection outside of any cycle, for a person at a shell; the result is recorded nowhere but in its tables.
+
+    Parameters
+    ----------
+    widen: whether technologies that are not in the catalogue may be taken in.
+    fresh: whether a version is made although one of the same content is there.
+    """
     order = WorkOrder(
         use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%d}-{now:%Y%m%d%H%M%S}", contract_hash=contract.hash,
-        as_of=as_of,
+        as_of=as_of, fresh=fresh,
         started_by=f"loop/{WIDENING[0]}" if widen else "command line",
     )  # fmt: skip
     Store(settings.store).upgrade()

@@ -31,7 +31,7 @@ def excluded_features(
             next_step="correct the contract",
         )  # fmt: skip
     excluded = dict.fromkeys(asked, BY_CONTRACT)
-    for name in _at_fault(order, settings):
+    for name in features_at_fault(order, settings):
         if name in known:
             excluded.setdefault(name, BY_LOOP)
     if len(excluded) == len(known):
@@ -42,7 +42,8 @@ def excluded_features(
     return excluded
 
 
-def _at_fault(order: WorkOrder, settings: Settings) -> list[str]:
+def features_at_fault(order: WorkOrder, settings: Settings) -> list[str]:
+    """What loops of the order's cycle have found at fault."""
     with Store(settings.store).read() as db:
         rows = messages.loops_of(db, order.use_case, states=("accepted", "closed"), cycle_id=order.cycle_id)
     asked = [row.loop for row in rows if _asks_for_preparation(row.loop)]

@@ -11,7 +11,7 @@ from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Stage, StepResult, WorkOrder
 from include.kreislauf.preparation.cleaning import Cleaned, clean
 from include.kreislauf.preparation.document import Account, document, summary
-from include.kreislauf.preparation.exclusion import excluded_features
+from include.kreislauf.preparation.exclusion import excluded_features, features_at_fault
 from include.kreislauf.preparation.features import (
     FEATURES,
     ContractFaultError,
@@ -25,7 +25,9 @@ from include.kreislauf.preparation.ways_back import fault, leaking
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
+from include.kreislauf.store.addresses import address_of
 from include.kreislauf.store.database import Store
+from include.kreislauf.store.reuse import Reuse
 from include.kreislauf.store.tables import Tables
 
 __all__ = ["FEATURES", "FeatureModule", "check_features", "load_features", "prepare", "prepare_alone"]
@@ -41,25 +43,39 @@ def prepare(order: WorkOrder, contract: Contract, settings: Settings) -> StepRes
     ------
     PreparationError: there is no raw data yet, or the use case's ``features.py`` cannot be used.
     """  # fmt: skip
-    raw_version, reused = _raw_version(order, settings)
+    raw_version, day = _raw_version(order, settings)
     order = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
-    if reused:
-        told = {"reused_from_attempt": order.attempt - 1}
-        return StepResult(
-            order.handover(Stage.PREPARATION, code_version=settings.code, output=reused, summary=dict(told))
-        )
-    module = load_features(settings.use_cases, order.use_case)
-    return _Preparation(order, contract, settings, module).result()
+
+    def make() -> StepResult:
+        module = load_features(settings.use_cases, order.use_case)
+        return _Preparation(order, contract, settings, module, day).result()
+
+    return _reuse(order, contract, settings, day).result(make)
+
+
+def _reuse(order: WorkOrder, contract: Contract, settings: Settings, day: date) -> Reuse:
+    """The search of an earlier feature version that was made of the same."""
+    at_fault = ", ".join(sorted(features_at_fault(order, settings)))
+    inputs = {
+        "raw data": order.inputs[Stage.COLLECTION],
+        "day": day.isoformat(),
+        "features at fault": at_fault,
+    }
+    address = address_of(Stage.PREPARATION, contract, settings, inputs)
+    tables = Tables(settings.tables, order.use_case)
+    return Reuse(order, address, settings, lambda earlier: tables.fault(earlier.output))
 
 
 def prepare_alone(
-    contract: Contract, settings: Settings, *, as_of: datetime, now: datetime, raw_version: str | None = None
-) -> StepResult:
+    contract: Contract, settings: Settings, *, as_of: datetime, now: datetime, raw_version: str | None = None,
+    fresh: bool = False,
+) -> StepResult:  # fmt: skip
     """A preparation outside of any cycle, for a person at a shell; the result is recorded nowhere but in its table.
 
     Parameters
     ----------
     raw_version: what to prepare; ``None``: what was handed over last, else the newest version of the table ``raw``.
+    fresh: whether the features are built although those of the same raw data are there.
 
     Raises
     ------
@@ -69,7 +85,7 @@ def prepare_alone(
     newest = None if raw_version else Tables(settings.tables, contract.name).snapshot(RAW)
     order = WorkOrder(
         use_case=contract.name, cycle_id=f"alone-{as_of:%Y-%m-%d}-{now:%Y%m%d%H%M%S}", contract_hash=contract.hash,
-        as_of=as_of, started_by="command line",
+        as_of=as_of, started_by="command line", fresh=fresh,
     )  # fmt: skip
     with Store(settings.store).read() as db:
         collected = messages.latest_handover(db, contract.name, Stage.COLLECTION)
@@ -81,12 +97,18 @@ def prepare_alone(
 
 @dataclass(frozen=True)
 class _Preparation:
-    """One feature version in the making."""
+    """One feature version in the making.
+
+    Parameters
+    ----------
+    day: what the raw data, and the order, may know of.
+    """
 
     order: WorkOrder
     contract: Contract
     settings: Settings
     module: FeatureModule
+    day: date
 
     def result(self) -> StepResult:
         """The handover, or the loop."""
@@ -105,9 +127,9 @@ class _Preparation:
         excluded = excluded_features(self.order, self.contract, self.settings, self.module)
         given = self._tables.read(self._raw_version)
         raw, cleaning = self._clean(check_raw(given, self.contract))
-        built = self.module.build(raw.copy(), self._day)
+        built = self.module.build(raw.copy(), self.day)
         frame = check_features(built.drop(columns=list(excluded), errors="ignore"), self.module, excluded)
-        days = cuts(raw, self._day, self.contract.problem, self.contract.preparation.leak_checks)
+        days = cuts(raw, self.day, self.contract.problem, self.contract.preparation.leak_checks)
         return raw, frame, Account(self._raw_version, len(given), cleaning, excluded, days)
 
     def _clean(self, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Cleaned]]:
@@ -120,7 +142,7 @@ class _Preparation:
 
     def _leaks(self, raw: pd.DataFrame, frame: pd.DataFrame, account: Account) -> list[Leak]:
         asked, problem = self.contract.preparation, self.contract.problem
-        future = future_leaks(self.module, raw, self._day, problem, asked.leak_checks)
+        future = future_leaks(self.module, raw, self.day, problem, asked.leak_checks)
         correlated = correlated_leaks(frame, self.module, asked.leak_correlation)
         return [one for one in (*future, *correlated) if one.feature not in account.excluded]
 
@@ -138,24 +160,19 @@ class _Preparation:
         return self.order.inputs[Stage.COLLECTION]
 
     @property
-    def _day(self) -> date:
-        return self.order.as_of.date()
-
-    @property
     def _tables(self) -> Tables:
         return Tables(self.settings.tables, self.order.use_case)
 
 
-def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, str]:
-    """The raw data to prepare; and the feature version to use again, when the loop asks only for new training."""
-    store = Store(settings.store)
-    with store.read() as db:
+def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, date]:
+    """The raw data to prepare, and the last day of which it can tell: of what came later it knows nothing."""
+    with Store(settings.store).read() as db:
         collected = messages.latest_handover(db, order.use_case, Stage.COLLECTION, cycle_id=order.cycle_id)
         collected = collected or messages.latest_handover(db, order.use_case, Stage.COLLECTION)
-        prepared = messages.latest_handover(db, order.use_case, Stage.PREPARATION, cycle_id=order.cycle_id)
-    raw = order.inputs.get(Stage.COLLECTION) or (collected.output if collected else "")
+        raw = order.inputs.get(Stage.COLLECTION) or (collected.output if collected else "")
+        made = messages.find_handover_of(db, order.use_case, Stage.COLLECTION, raw)
     if not raw:
         raise PreparationError(
             "there is no raw data yet", where=order.key, next_step="trigger data_engineering"
         )
-    return raw, prepared.output if prepared and order.step is Stage.TRAINING else ""
+    return raw, min(order.as_of, made.as_of if made else order.as_of).date()
