@@ -11,7 +11,7 @@ folds as the resource, Krueger, Panknin and Braun, Fast cross-validation via seq
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Any
@@ -24,6 +24,7 @@ from include.kreislauf.training.design import Rows
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.trials import TIME_UP, WEEK, Floats, Job, Trial, run_all
 
+RunJobs = Callable[[Rows, Sequence[Job], int, int], list[Trial]]
 KEEP = 3
 """One configuration of so many goes on to the next round."""
 ROUNDS: tuple[tuple[float, float], ...] = ((0.25, 0.34), (0.5, 0.67), (1.0, 1.0))
@@ -80,7 +81,7 @@ class Searched:
 
 def search(
     rows: Rows, tried: Mapping[str, Sequence[Candidate]], folds: Sequence[Fold], metric: Metric, *,
-    seed: int, n_jobs: int = 1, limits: Limits | None = None,
+    seed: int, n_jobs: int = 1, limits: Limits | None = None, run_jobs: RunJobs = run_all,
 ) -> dict[str, Searched]:  # fmt: skip
     """The best configuration of each family, all families at once.
 
@@ -88,6 +89,7 @@ def search(
     ----------
     tried: configurations by family, the default first; equal inputs give equal results, unless time runs out.
     folds: of the search, oldest first; none: the default is taken untried.
+    run_jobs: what makes the trials, or knows them.
     """
     limits = limits or Limits()
     races = {name: _Race(list(candidates)) for name, candidates in tried.items()}
@@ -100,7 +102,7 @@ def search(
             Job(candidate, fold, size, limits.candidate, until)
             for race in races.values() for candidate in race.left for fold in new
         ]  # fmt: skip
-        trials = run_all(rows, jobs, seed, n_jobs)
+        trials = run_jobs(rows, jobs, seed, n_jobs)
         for race in races.values():
             race.take(trials, rows, metric)
             if share < 1:

@@ -1,0 +1,125 @@
+"""Trials that were made before, on the same rows: a wider search fits only what it has not tried yet.
+
+A trial is found by the rows' version, the candidate, the fold and the seed. Its predictions are kept to the last bit, so
+that a search comes to the same whether they are computed or read. Trials of older rows are removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from include.kreislauf.requirements.contract import canonical_json
+from include.kreislauf.store.disk import write_files
+from include.kreislauf.training.design import Rows
+from include.kreislauf.training.trials import Floats, Job, Trial, run_all
+
+TRIALS, DIGEST = "trials.npz", "sha256"
+KEPT = 3
+"""So many versions of rows keep their trials, those used last."""
+_LIMITS = ("candidate", "fold", "seconds", "until")
+
+
+@dataclass(frozen=True)
+class KnownTrials:
+    """The trials of one use case on one version of its rows, in a folder.
+
+    Parameters
+    ----------
+    root: the folders of all versions of the use case's rows.
+    basis: what trials depend on beside their job: the rows, the code, the seed.
+    fresh: whether those that are there are not looked at.
+    """
+
+    root: Path
+    basis: Mapping[str, Any]
+    fresh: bool = False
+
+    def run(self, rows: Rows, jobs: Sequence[Job], seed: int, n_jobs: int) -> list[Trial]:
+        """As :func:`~include.kreislauf.training.trials.run_all`, with the trials that are known not made again.
+
+        A trial that failed, or that took too long, is made again each time.
+        """
+        keys = [self._key(job, seed) for job in jobs]
+        found = [self._known.get(key) for key in keys]
+        left = [job for job, known in zip(jobs, found, strict=True) if known is None]
+        made = iter(run_all(rows, left, seed, n_jobs) if left else [])
+        trials = [
+            next(made) if known is None else Trial(job.candidate.name, job.fold, known, 0.0)
+            for job, known in zip(jobs, found, strict=True)
+        ]
+        self._keep({
+            key: trial.predictions for key, trial, known in zip(keys, trials, found, strict=True)
+            if key and known is None and not trial.failed
+        })  # fmt: skip
+        self.count["reused"] += len(jobs) - len(left)
+        self.count["made"] += len(left)
+        return trials
+
+    @cached_property
+    def count(self) -> dict[str, int]:
+        """How many trials were found, and how many were made."""
+        return {"reused": 0, "made": 0}
+
+    def forget_older(self) -> None:
+        """Remove the trials of all versions of the rows but those used last."""
+        with suppress(FileNotFoundError):
+            os.utime(self.folder)
+            folders = [one for one in self.root.iterdir() if one.is_dir() and not one.name.startswith(".")]
+            for old in sorted(folders, key=lambda one: one.stat().st_mtime, reverse=True)[KEPT:]:
+                shutil.rmtree(old, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where they are: a folder for each batch of them."""
+        return self.root / _digest(dict(self.basis))[:32]
+
+    @cached_property
+    def _known(self) -> dict[str, Floats]:
+        """By key the predictions of every trial that is whole."""
+        found: dict[str, Floats] = {}
+        batches = [] if self.fresh or not self.folder.is_dir() else sorted(self.folder.iterdir())
+        for batch in batches:
+            # a batch that is damaged, or just being removed, is as good as none
+            with suppress(OSError, ValueError, KeyError):
+                content = (batch / TRIALS).read_bytes()
+                if hashlib.sha256(content).hexdigest() == (batch / DIGEST).read_text():
+                    found |= dict(np.load(io.BytesIO(content)))
+        return found
+
+    def _keep(self, new: Mapping[str, Floats]) -> None:
+        if not new:
+            return
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = dict(new)
+        np.savez(buffer, **arrays)
+        content = buffer.getvalue()
+        files = {TRIALS: content, DIGEST: hashlib.sha256(content).hexdigest().encode()}
+        write_files(self.folder / _digest(sorted(new))[:32], files)
+        self._known.update(new)
+
+    def _key(self, job: Job, seed: int) -> str:
+        """What a trial is found by; empty for a candidate whose parameters are not JSON's: it is never found."""
+        more = {one.name: getattr(job, one.name) for one in fields(job) if one.name not in _LIMITS}
+        parts = [
+            job.candidate.family, dict(job.candidate.params), seed, more, job.fold.label,
+            *(hashlib.sha256(np.asarray(one, dtype=np.int64).tobytes()).hexdigest() for one in (job.fold.learn, job.fold.predict)),
+        ]  # fmt: skip
+        try:
+            return _digest(parts)
+        except TypeError:
+            return ""
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
