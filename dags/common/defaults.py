@@ -53,6 +53,11 @@ def manual_form(role: Role) -> dict[str, Param]:
             description="Start although another cycle is at work; your name and reason are recorded.",
         ),
     }  # fmt: skip
+    if role in (Role.DATA_ENGINEERING, Role.DATA_SCIENCE):
+        form["fresh"] = Param(
+            False, type="boolean", title="Do it anew",
+            description="Use no earlier result, although nothing that it depends on has changed; your name is recorded.",
+        )  # fmt: skip
     if edges := [edge for edge in Edge if edge.raised_by is role]:
         form |= _loop_fields(role, edges)
     if role is Role.MLOPS:

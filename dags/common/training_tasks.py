@@ -11,10 +11,15 @@ from include.kreislauf.settings import get_settings
 
 
 def portions(order: WorkOrder) -> list[str]:
-    """The families that tasks of their own search, on whatever workers there are; none where one task does it all."""
+    """The families that tasks of their own search, on whatever workers there are.
+
+    None where one task does it all, or where an earlier training's result will be used.
+    """
     if not get_settings().map_training:
         return []
-    return list(_training(order).tried)
+    training = _training(order)
+    known, _ = training.reuse.earlier()
+    return [] if known else list(training.tried)
 
 
 def search_portion(order: WorkOrder, family: str) -> None:

@@ -17,6 +17,7 @@ from include.kreislauf.cli_loops import add_loops
 from include.kreislauf.cli_query import add_query, check_queries
 from include.kreislauf.cli_release import add_release_commands
 from include.kreislauf.cli_replay import add_replay
+from include.kreislauf.cli_reuse import add_reuse
 from include.kreislauf.cli_watch import add_watch
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
@@ -76,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
     collect.add_argument(
         "--widen", action="store_true", help="take in emerging technologies, as a loop would (emerging.adopt)"
     )
+    collect.add_argument(
+        "--fresh", action="store_true", help="make a version although one of the same content is there"
+    )
     collect.set_defaults(command=_collect)
 
     add_commands(commands, _day)
@@ -86,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     add_keys(commands)
     add_log(commands)
     add_watch(commands)
+    add_reuse(commands)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")
@@ -155,7 +160,9 @@ def _collect(options: argparse.Namespace) -> int:
     settings = get_settings()
     contract = load_contract(contract_path(settings.use_cases, options.use_case))
     day = datetime.fromisoformat(options.as_of).replace(tzinfo=UTC) if options.as_of else settings.now()
-    result = collect_alone(contract, settings, as_of=day, now=settings.now(), widen=options.widen)
+    result = collect_alone(
+        contract, settings, as_of=day, now=settings.now(), widen=options.widen, fresh=options.fresh
+    )
     print(result.document)
     if isinstance(result.message, Handover):
         sheets = settings.artefacts / contract.name / "data_sheets"

@@ -28,6 +28,8 @@ def add_commands(commands: Any, day: Callable[[str], str]) -> None:
     train = _command(commands, "train", "train candidates alone, on a feature version", _train, day)
     train.add_argument("--features", default="", help="features@number; empty: what was handed over last")
     train.add_argument("--attempt", type=int, default=1, help="2 searches twice as wide, and so on")
+    for one in (prepare, train):
+        one.add_argument("--fresh", action="store_true", help="use no earlier result: do the work anew")
     evaluate = _command(commands, "evaluate", "evaluate the candidates of a training alone", _evaluate, day)
     evaluate.add_argument("--candidates", default="", help="folder@sha256; empty: what was handed over last")
     evaluate.add_argument(
@@ -87,14 +89,14 @@ def _as_of(options: argparse.Namespace, now: datetime) -> datetime:
 def _prepare(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:
     from include.kreislauf.preparation.step import prepare_alone
 
-    return _told(prepare_alone(contract, settings, as_of=order.as_of, now=settings.now(), raw_version=options.raw or None))  # fmt: skip
+    return _told(prepare_alone(contract, settings, as_of=order.as_of, now=settings.now(), raw_version=options.raw or None, fresh=options.fresh))  # fmt: skip
 
 
 def _train(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:
     from include.kreislauf.training.step import train
 
     known = _inputs(order, settings, Stage.PREPARATION, options.features, "features")
-    return _told(train(order.model_copy(update={"inputs": known, "attempt": options.attempt}), contract, settings))  # fmt: skip
+    return _told(train(order.model_copy(update={"inputs": known, "attempt": options.attempt, "fresh": options.fresh}), contract, settings))  # fmt: skip
 
 
 def _evaluate(options: argparse.Namespace, order: WorkOrder, contract: Contract, settings: Settings) -> int:

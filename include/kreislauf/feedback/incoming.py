@@ -41,6 +41,9 @@ class Form(Frozen):
     override: bool = Field(
         False, description="Go on although the governor refuses; needs a reason and a name."
     )
+    fresh: bool = Field(
+        False, description="Do the work anew, although a result of the same address is there."
+    )
     roll_back: bool = Field(
         False, description="Point back to the release that was live before, now; waits for nothing."
     )

@@ -43,7 +43,7 @@ def manual_order(db: Connection, incoming: Incoming, now: datetime, *, wall_cloc
     as_of = form.as_of or (now if wall_clock else newest_time(db, form.use_case) or now)
     facts = {"use_case": form.use_case, "contract_hash": contract.hash if contract else UNSIGNED, "as_of": as_of,
              "run_id": incoming.run_id, "started_by": f"manual/{incoming.role}", "reason": form.reason,
-             "by": form.by, "override": form.override}  # fmt: skip
+             "by": form.by, "override": form.override, "fresh": form.fresh}  # fmt: skip
     if incoming.role is Role.MONITORING:
         return _check(db, form, facts)
     if incoming.role is Role.MLOPS and form.roll_back:

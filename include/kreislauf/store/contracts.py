@@ -71,6 +71,13 @@ def signed_contract(db: Connection, use_case: str, contract_hash: str | None = N
     return Contract.model_validate(body) if body else None
 
 
+def body_of(db: Connection, use_case: str, contract_hash: str) -> dict[str, Any] | None:
+    """A contract as it was when it was first seen, whether it can still be read or not; ``None``: it is not known."""
+    where = (contracts.c.use_case == use_case, contracts.c.hash == contract_hash)
+    body: dict[str, Any] | None = db.scalar(select(contracts.c.body).where(*where))
+    return body
+
+
 def signed_hashes(db: Connection) -> dict[str, str]:
     """Use case -> hash of the contract signed last, whether it can still be read or not."""
     signed = select(contracts.c.use_case, contracts.c.hash).where(contracts.c.decision == "signed")

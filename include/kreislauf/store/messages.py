@@ -99,9 +99,12 @@ def find_handover_of(db: Connection, use_case: str, stage: Stage, output: str) -
     return Handover.model_validate(body) if body else None
 
 
-def newest_handovers(db: Connection, use_case: str, stage: Stage, limit: int) -> list[Handover]:
-    """The last handovers of a stage in all cycles, newest first."""
-    where = (handovers.c.use_case == use_case, handovers.c.stage == stage)
+def newest_handovers(
+    db: Connection, use_case: str, stage: Stage, limit: int, *, before: datetime | None = None
+) -> list[Handover]:
+    """The last handovers of a stage in all cycles, newest first; those only that were recorded before a time."""
+    where = [handovers.c.use_case == use_case, handovers.c.stage == stage]
+    where += [handovers.c.created_at < before] if before else []
     order = (handovers.c.created_at.desc(), handovers.c.attempt.desc())
     query = select(handovers.c.body).where(*where).order_by(*order).limit(limit)
     return [Handover.model_validate(body) for body in db.scalars(query)]

@@ -17,40 +17,40 @@ LOOKED_AT = 200
 """So many handovers of a discipline are looked through, the newest first."""
 
 
-def with_reuse(
-    order: WorkOrder, address: Address, settings: Settings, *, make: Callable[[], StepResult],
-    fault: Callable[[Handover], str], again: Callable[[Handover], None] | None = None,
-) -> StepResult:  # fmt: skip
-    """The result of an address: an earlier one that is still whole, or what is made now.
+@dataclass(frozen=True)
+class Reuse:
+    """The search of an earlier result for one order.
 
     Parameters
     ----------
-    make: does the work.
     fault: what is wrong with the output of an earlier handover; empty: nothing.
-    again: called with the earlier handover when its result is used.
     """
-    found = Reuse(order, address, settings, fault)
-    known, why_not = found.earlier()
-    if known is None:
-        return found.named(make(), why_not)
-    if again:
-        again(known)
-    return found.repeated(known)
-
-
-@dataclass(frozen=True)
-class Reuse:
-    """The search of an earlier result for one order; see :func:`with_reuse`."""
 
     order: WorkOrder
     address: Address
     settings: Settings
     fault: Callable[[Handover], str]
 
+    def result(
+        self, make: Callable[[], StepResult], again: Callable[[Handover], None] | None = None
+    ) -> StepResult:
+        """An earlier result that is still whole, or what is made now.
+
+        Parameters
+        ----------
+        again: called with the earlier handover when its result is used.
+        """
+        known, why_not = self.earlier()
+        if known is None:
+            return self.named(make(), why_not)
+        if again:
+            again(known)
+        return self.repeated(known)
+
     def earlier(self) -> tuple[Handover | None, str]:
         """The handover whose output can be used; or ``None``, and why not where the address alone would allow it."""
         if self.order.fresh:
-            return None, f"{self.order.by} asked for fresh work"
+            return None, f"{self.order.by} wanted it made anew"
         if self.address.untold:
             return None, self.address.untold
         with Store(self.settings.store).read() as db:
