@@ -115,6 +115,7 @@ class Reason(StrEnum):
     CHALLENGER_BETTER = "challenger_better"
     BUSINESS_METRIC_FELL = "business_metric_fell"
     NEW_ENTITIES = "new_entities"
+    NEW_CATEGORIES = "new_categories"
     LOOPS_DID_NOT_HELP = "loops_did_not_help"
     RETRIGGERED = "retriggered"
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.kreislauf.handovers import Edge, Reason, Stage
-from include.kreislauf.monitoring.challenger import Challenge, ErrorChange
+from include.kreislauf.monitoring.challenger import Challenge
 from include.kreislauf.monitoring.diagnosis import Before, Situation, diagnose
+from include.kreislauf.monitoring.model_error import ErrorChange
 from include.kreislauf.statistics.intervals import Interval
 from include.kreislauf.store.signals import Signal
 
@@ -71,6 +72,13 @@ def test_where_causes_conflict_their_order_decides_and_all_stay_in_the_evidence(
     assert ("novelty" in names) == ("signals" in evidence)
     assert ("challenger_gain" in names) == ("challenge" in evidence)
     assert ("model_error" in names) == ("error" in evidence)
+
+
+def test_where_clients_do_not_ask_by_name_what_is_new_are_categories() -> None:
+    found = diagnose(replace(BREACH, signals=signals("novelty"), names=False))
+    assert found is not None
+    assert (found.edge, found.reason) == (Edge.MONITORING_TO_DATA_ENGINEERING, Reason.NEW_CATEGORIES)
+    assert "entit" not in found.text
 
 
 def test_without_a_visible_cause_the_default_is_taken_and_says_so() -> None:

@@ -84,6 +84,17 @@ def test_one_request_sent_again_and_again_is_no_new_evidence() -> None:
     assert not novelty(burst + requests([True] * 300), 0.1).warning
 
 
+def test_new_categories_are_named_the_most_frequent_first() -> None:
+    sent = [
+        request(n, entity=None, known=n % 2 == 0, x=0.0, kind="xy"[n % 7 == 0] if n % 2 else "a")
+        for n in range(200)
+    ]
+    found = novelty(sent, 0.1, {"kind": {"a", "b"}})
+    assert found.warning
+    assert found.text.endswith("10% allowed; new: kind 'x' (86), kind 'y' (14)")
+    assert "new:" not in novelty(requests([False] * 200), 0.1, {"kind": {"a"}}).text
+
+
 def test_few_requests_say_nothing() -> None:
     found = novelty(requests([False] * 20), 0.1)
     assert (found.value, found.warning, found.text) == (None, False, "not known: 20 requests, 50 needed")
@@ -161,6 +172,22 @@ def test_predictions_that_moved_warn(generator: np.random.Generator) -> None:
     assert not prediction_shift(first, answered(400, 0.0), 0.2).warning
     assert prediction_shift(first, answered(200, 1.5), 0.2).warning
     assert prediction_shift(first, answered(20, 1.5), 0.2).value is None
+
+
+def test_of_several_classes_predictions_are_counted_by_class(generator: np.random.Generator) -> None:
+    def answered(*shares: int) -> list[Any]:
+        values = generator.permutation(
+            [float(place) for place, share in enumerate(shares) for _ in range(share)]
+        )
+        return [
+            SimpleNamespace(**{**vars(request(n, entity=None)), "value": value})
+            for n, value in enumerate(values.tolist())
+        ]
+
+    classes, first = ("a", "b", "c"), answered(200, 150, 50)
+    assert not prediction_shift(first, answered(200, 150, 50), 0.2, classes).warning
+    assert prediction_shift(first, answered(50, 50, 300), 0.2, classes).warning
+    assert prediction_shift(first, answered(200, 0, 0, 200), 0.2, classes).warning  # of another contract
 
 
 # From the store

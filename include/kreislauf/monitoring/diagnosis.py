@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from include.kreislauf.handovers import Edge, Evidence, Reason, Stage
-from include.kreislauf.monitoring.challenger import Challenge, ErrorChange
+from include.kreislauf.monitoring.challenger import Challenge
+from include.kreislauf.monitoring.model_error import ErrorChange
 from include.kreislauf.monitoring.signals import UNITS
 from include.kreislauf.statistics.intervals import Interval
 from include.kreislauf.store.signals import Signal
@@ -44,6 +45,7 @@ class Situation:
     measures_model: whether the metric is itself an error of the model: then both cannot disagree.
     ask: why the governor wants a person to be asked now; ``None``: loops may still help.
     signals: by name.
+    names: whether clients ask by name, for entities; otherwise what the model does not know are categories.
     warns_alone: whether a warning sends the work back without a breach.
     """
 
@@ -58,6 +60,7 @@ class Situation:
     error: ErrorChange | None = None
     ask: tuple[Reason, str] | None = None
     signals: Mapping[str, Signal] = field(default_factory=lambda: MappingProxyType({}))
+    names: bool = True
     warns_alone: bool = False
 
     def warns(self, name: str) -> Signal | None:
@@ -113,10 +116,8 @@ def evidence_of(situation: Situation) -> tuple[Evidence, ...]:
         value = challenged.gain.mean if challenged.gain else None
         found.append(Evidence(name="challenger_gain", value=value, unit=share, note=challenged.text))
     if (error := situation.error) is not None:
-        found.append(
-            Evidence(name="model_error", value=error.now.mean, unit="unit of the target", note=error.text)
-        )
-        found.append(Evidence(name="model_error_at_promotion", value=error.shown, unit="unit of the target"))
+        found.append(Evidence(name="model_error", value=error.now.mean, unit=error.unit, note=error.text))
+        found.append(Evidence(name="model_error_at_promotion", value=error.shown, unit=error.unit))
     if (control := situation.control) is not None:
         note = f"{control.low:.4g} to {control.high:.4g}"
         found.append(Evidence(name="live_minus_control", value=control.mean, unit=metric, note=note))
@@ -139,10 +140,11 @@ def _asks_a_person(seen: Situation) -> _Cause | None:
     return (Edge.MONITORING_TO_REQUIREMENTS, *seen.ask, None) if seen.ask else None
 
 
-def _new_entities(seen: Situation) -> _Cause | None:
+def _something_new(seen: Situation) -> _Cause | None:
     if (warning := seen.warns("novelty")) is None:
         return None
-    return Edge.MONITORING_TO_DATA_ENGINEERING, Reason.NEW_ENTITIES, warning.text, None
+    reason = Reason.NEW_ENTITIES if seen.names else Reason.NEW_CATEGORIES
+    return Edge.MONITORING_TO_DATA_ENGINEERING, reason, warning.text, None
 
 
 def _features_shifted(seen: Situation) -> _Cause | None:
@@ -172,7 +174,7 @@ def _wrong_requirement(seen: Situation) -> _Cause | None:
 
 Rule = Callable[[Situation], _Cause | None]
 RULES: tuple[Rule, ...] = (
-    _bad_release, _asks_a_person, _new_entities, _features_shifted, _stale_model, _wrong_requirement,
+    _bad_release, _asks_a_person, _something_new, _features_shifted, _stale_model, _wrong_requirement,
 )  # fmt: skip
 """In the order in which they are asked. What the governor says comes early: else a cause that stays would never let a
 person be asked."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from math import isfinite
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -207,7 +208,7 @@ def conclude(
 
 def digest(metric: Tested, problem: Problem) -> str:
     """Of what decides over a metric's observations and tests; with another one, they begin anew."""
-    left_out = {"unit": True, "name": True, "test": {"learn"}}
+    left_out: dict[str, Any] = {"unit": True, "name": True, "test": {"learn"}}
     if isinstance(metric, PerPrediction):  # what only the lab looks at
         left_out |= {"gate_threshold": True, "level": True}
     body = metric.model_dump(mode="json", exclude=left_out)

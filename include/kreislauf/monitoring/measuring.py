@@ -19,9 +19,9 @@ def measured(metric: PerPrediction, problem: Problem, new: Sequence[Observation]
     """The observations with what the metric measures; without those of which nothing was predicted to compare with."""
     if measures_outcome(metric):
         return list(new)
-    told = [one for one in new if one.predicted is not None]
-    values = values_of(metric, problem, [one.predicted for one in told], [one.value for one in told])
-    return [one._replace(value=value) for one, value in zip(told, values.tolist(), strict=True)]
+    known = [(one, one.predicted) for one in new if one.predicted is not None]
+    values = values_of(metric, problem, [told for _, told in known], [one.value for one, _ in known])
+    return [one._replace(value=value) for (one, _), value in zip(known, values.tolist(), strict=True)]
 
 
 def values_of(
@@ -34,7 +34,7 @@ def values_of(
     predicted, happened: shape (n,) each, as the log has them.
     """
     told, true = np.asarray(predicted, dtype=np.float64), np.asarray(happened, dtype=np.float64)
-    possible = _can_be_told(problem, told) & _can_happen(problem, true)
+    possible = can_be_told(problem, told) & can_happen(problem, true)
     found = np.full(len(true), np.nan)
     found[possible] = measure_of(metric, problem)(told[possible], true[possible])
     return found
@@ -62,13 +62,15 @@ def takes_few_values(metric: object, problem: Problem) -> bool:
     return isinstance(metric, PerPrediction) and problem.task == "classification"
 
 
-def _can_be_told(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+def can_be_told(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+    """Shape (n,): whether a release can have predicted this; NaN it cannot."""
     if problem.kind == "binary":
         return (values >= 0) & (values <= 1)
     return np.isfinite(values) if problem.kind == "regression" else _is_position(problem, values)
 
 
-def _can_happen(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+def can_happen(problem: Problem, values: Floats) -> npt.NDArray[np.bool_]:
+    """Shape (n,): whether this can be an outcome, by the contract's classes."""
     return np.isfinite(values) if problem.kind == "regression" else _is_position(problem, values)
 
 

@@ -8,8 +8,10 @@ hour, is no new evidence: such requests count as fewer (:func:`~include.kreislau
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from include.kreislauf.statistics.stability import Profile, Shift, effective_size, share_of, shift, windows
@@ -21,7 +23,9 @@ SMALLEST, LARGEST = 50, 1_600
 ERROR = 0.001
 """Chance that a signal warns in one pass although its true value is not above the limit."""
 WORST = 3
-"""So many features are named."""
+"""So many features, or new categories, are named."""
+LONGEST = 40
+"""A category's name is cut there."""
 
 NOVELTY, FEATURES, PREDICTIONS = "novelty", "feature_shift", "prediction_shift"
 
@@ -49,12 +53,15 @@ def profiles_of(release: LoadedRelease) -> dict[str, Profile]:
     return numbers | texts
 
 
-def novelty(rows: Sequence[Any], limit: float) -> Signal:
+def novelty(
+    rows: Sequence[Any], limit: float, categories: Mapping[str, Container[str]] = MappingProxyType({})
+) -> Signal:
     """Share of requests with an entity or a category that the model does not know.
 
     Parameters
     ----------
     rows: requests, newest first, with attributes entity, known, features (JSON, or ``None``), as_of.
+    categories: by feature those that the model has learnt from; what is new among them is named.
     """
     sizes = windows(len(rows), SMALLEST, LARGEST)
     if not sizes:
@@ -71,9 +78,22 @@ def novelty(rows: Sequence[Any], limit: float) -> Signal:
         surest, size = found[-1]
     text = (
         f"{surest.mean:.1%} of the newest {size} requests ({surest.low:.1%} to {surest.high:.1%}) are outside of what "
-        f"the model knows; {limit:.0%} allowed"
+        f"the model knows; {limit:.0%} allowed{_named(rows[:size], categories)}"
     )
     return Signal(NOVELTY, surest.mean, limit, warning, text)
+
+
+def _named(rows: Sequence[Any], categories: Mapping[str, Container[str]]) -> str:
+    """The categories that are new, the most frequent first; empty: there are none."""
+    sent = [json.loads(row.features) for row in rows if row.features and not row.known]
+    new = Counter(
+        (name, str(features[name])[:LONGEST])
+        for features in sent
+        for name, seen in categories.items()
+        if name in features and features[name] not in seen
+    )
+    listed = ", ".join(f"{name} {value!r} ({count})" for (name, value), count in new.most_common(WORST))
+    return f"; new: {listed}" if listed else ""
 
 
 def feature_shift(profiles: Mapping[str, Profile], rows: Sequence[Any], limit: float) -> Signal:
@@ -91,11 +111,14 @@ def feature_shift(profiles: Mapping[str, Profile], rows: Sequence[Any], limit: f
     return _judged(FEATURES, profiles, columns, [_same(row) for row in sent], limit, "requests with features")
 
 
-def prediction_shift(first: Sequence[Any], rows: Sequence[Any], limit: float) -> Signal:
+def prediction_shift(
+    first: Sequence[Any], rows: Sequence[Any], limit: float, classes: Sequence[str] = ()
+) -> Signal:
     """Population stability index of the predictions: the release's first ones against its newest.
 
     Parameters
     ----------
+    classes: where a prediction is the position of one of them; none: it is a number, or a probability.
     first: the first requests, with attributes entity, value, features, as_of.
     rows: the newest ones, newest first; as many as they are later than the first.
     """
@@ -105,11 +128,27 @@ def prediction_shift(first: Sequence[Any], rows: Sequence[Any], limit: float) ->
         return unknown(
             PREDICTIONS, f"{len(later)} predictions after the first {len(first)}, {SMALLEST} needed", limit
         )
-    before = Profile.of_numbers(row.value for row in first)
+    before = _spread([row.value for row in first], classes)
     worth = effective_size(map(_same, first)) / len(first)
     profiles = {"predictions": before.scaled(worth)}
-    columns = {"predictions": [row.value for row in later]}
+    columns = {"predictions": [_shown(row.value, classes) for row in later]}
     return _judged(PREDICTIONS, profiles, columns, [_same(row) for row in later], limit, "predictions")
+
+
+def _spread(values: Sequence[float], classes: Sequence[str]) -> Profile:
+    if not classes:
+        return Profile.of_numbers(values)
+    empty = Profile((), categories=tuple(classes))
+    return Profile(
+        tuple(empty.count([_shown(one, classes) for one in values]).tolist()), categories=tuple(classes)
+    )
+
+
+def _shown(value: float, classes: Sequence[str]) -> Any:
+    """A prediction as it is counted: a number, or the name of its class."""
+    if not classes:
+        return value
+    return classes[int(value)] if 0 <= value < len(classes) else None
 
 
 def _same(row: Any) -> tuple[Any, ...]:

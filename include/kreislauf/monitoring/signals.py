@@ -73,13 +73,20 @@ def signals_of(
     row, limits = watched.row, contract.monitoring
     newest = kept.newest_requests(db, row.use_case, row.version, watched.since, as_of, LARGEST)
     return [
-        novelty(newest, limits.max_novelty),
+        novelty(newest, limits.max_novelty, _categories(watched)),
         _feature_shift(watched, newest, limits),
-        _prediction_shift(db, watched, newest, as_of, limits),
+        _prediction_shift(db, watched, newest, as_of, contract),
         *_service(db, row, limits, now),
         _freshness(row, as_of, limits),
         _starved(db, watched, contract, as_of),
     ]
+
+
+def _categories(watched: Watched) -> dict[str, set[str]]:
+    """By feature the categories that the release has learnt from, as far as its files are known."""
+    if isinstance(watched.files, str):
+        return {}
+    return {name: set(seen) for name, seen in watched.files.categorical.items()}
 
 
 def _feature_shift(watched: Watched, newest: Sequence[Any], limits: Monitoring) -> Signal:
@@ -89,12 +96,14 @@ def _feature_shift(watched: Watched, newest: Sequence[Any], limits: Monitoring) 
 
 
 def _prediction_shift(
-    db: Connection, watched: Watched, newest: Sequence[Any], as_of: datetime, limits: Monitoring
+    db: Connection, watched: Watched, newest: Sequence[Any], as_of: datetime, contract: Contract
 ) -> Signal:
-    row = watched.row
+    row, problem = watched.row, contract.problem
     first = kept.first_requests(db, row.use_case, row.version, watched.since, as_of, FIRST)
     seen = {one.id for one in first}
-    return prediction_shift(first, [one for one in newest if one.id not in seen], limits.max_shift)
+    later = [one for one in newest if one.id not in seen]
+    classes = problem.classes if problem.kind == "multiclass" else ()
+    return prediction_shift(first, later, contract.monitoring.max_shift, classes)
 
 
 def _service(db: Connection, row: ReleaseRow, limits: Monitoring, now: datetime) -> list[Signal]:
