@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.kreislauf.errors import PreparationError
-from include.kreislauf.preparation.cleaning import Cleaned, clean, period_numbers
+from include.kreislauf.preparation.cleaning import Cleaned, clean
 from tests.preparation.worlds import contract
 
 STARTS = pd.date_range("2014-01-01", periods=6, freq="QS")
@@ -155,10 +155,3 @@ def test_the_account_adds_up(table: list[Any], steps: list[dict[str, Any]]) -> N
     done = [one.step for one in account if one.step != "infinite_missing"]
     assert done == [step["step"] for step in steps]
     assert not np.isinf(found[["n", "m"]].to_numpy()).any()
-
-
-def test_periods_are_counted_by_the_calendar() -> None:
-    times = pd.Series(pd.to_datetime(["2015-12-31", "2016-01-01", "2016-04-01"]))
-    assert list(period_numbers(times, "quarter").diff()[1:]) == [1, 1]
-    assert list(period_numbers(times, "year").diff()[1:]) == [1, 0]
-    assert period_numbers(pd.Timestamp("2016-02-01"), "month") == 2016 * 12 + 1

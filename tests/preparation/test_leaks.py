@@ -209,13 +209,15 @@ def rows(count: int, **columns: object) -> pd.DataFrame:
 def test_a_copy_of_the_target_is_found() -> None:
     frame = rows(60)
     copies = frame.assign(change=-np.exp(frame["target"]))
-    assert correlated_leaks(copies, module(honest), 0.98) == (Leak("change", "correlation", -1.0),)
-    assert correlated_leaks(copies, module(honest), 1.0)[0].unit == "rank correlation"
+    assert correlated_leaks(copies, module(honest), PROBLEM, 0.98) == (
+        Leak("change", "correlation", -1.0, "rank correlation"),
+    )
+    assert correlated_leaks(copies, module(honest), PROBLEM, 1.0)[0].unit == "rank correlation"
 
 
 def test_honest_constant_and_excluded_features_are_none() -> None:
-    assert correlated_leaks(rows(60), module(honest), 0.98) == ()
-    assert correlated_leaks(rows(60).drop(columns="change"), module(honest), 0.98) == ()
+    assert correlated_leaks(rows(60), module(honest), PROBLEM, 0.98) == ()
+    assert correlated_leaks(rows(60).drop(columns="change"), module(honest), PROBLEM, 0.98) == ()
 
 
 @pytest.mark.parametrize(("known", "leaks"), [(29, 0), (30, 1)])
@@ -223,7 +225,7 @@ def test_few_rows_say_nothing(known: int, leaks: int) -> None:
     frame = rows(60)
     frame["change"] = frame["target"]
     frame.loc[known:, "target"] = np.nan
-    assert len(correlated_leaks(frame, module(honest), 0.98)) == leaks
+    assert len(correlated_leaks(frame, module(honest), PROBLEM, 0.98)) == leaks
 
 
 @given(noise=st.floats(0, 3), limit=st.sampled_from([0.6, 0.9, 0.98]), seed=st.integers(0, 99))
@@ -231,7 +233,7 @@ def test_the_limit_decides_as_spearmans_correlation(noise: float, limit: float, 
     rng = np.random.default_rng(seed)
     frame = rows(50).assign(target=lambda one: one["level"] + noise * rng.normal(size=50))
     expected = abs(frame["level"].corr(frame["target"], method="spearman")) >= limit
-    assert bool(correlated_leaks(frame, module(honest), limit)) == expected
+    assert bool(correlated_leaks(frame, module(honest), PROBLEM, limit)) == expected
 
 
 # The practice example
@@ -246,7 +248,7 @@ def radar_leaks(panel: pd.DataFrame, as_of: date, checks: int) -> tuple[Leak, ..
     features = load_features(EXAMPLE.parent, EXAMPLE.name)
     frame = features.build(panel.copy(), as_of)
     future = future_leaks(features, panel, as_of, PROBLEM, checks)
-    return (*future, *correlated_leaks(frame, features, RADAR.preparation.leak_correlation))
+    return (*future, *correlated_leaks(frame, features, PROBLEM, RADAR.preparation.leak_correlation))
 
 
 @pytest.mark.parametrize("as_of", [AS_OF, date(2018, 1, 1)])

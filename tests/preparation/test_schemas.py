@@ -15,6 +15,7 @@ from tests.preparation.worlds import contract, honest, module, raw
 
 AS_OF = date(2016, 1, 1)
 FEATURES = module(honest)
+PROBLEM = contract().problem
 
 
 def panel(**values: Any) -> pd.DataFrame:
@@ -34,7 +35,7 @@ def features(**values: Any) -> pd.DataFrame:
 
 def said(frame: pd.DataFrame, **offers: Any) -> str:
     with pytest.raises(PreparationError) as error:
-        check_features(frame, module(honest, **offers))
+        check_features(frame, module(honest, **offers), PROBLEM)
     return error.value.text
 
 
@@ -96,7 +97,9 @@ def test_a_declared_feature_may_be_missing_but_never_infinite() -> None:
     frame = features()
     frame.loc[3, "change"] = np.nan
     assert "change fails not_nullable, found nan" in said(frame)
-    assert check_features(frame, module(honest, MAY_BE_MISSING=("change",)))["change"].isna().sum() == 1
+    assert (
+        check_features(frame, module(honest, MAY_BE_MISSING=("change",)), PROBLEM)["change"].isna().sum() == 1
+    )
     frame.loc[4, "change"] = -np.inf
     assert "change fails finite, found -inf; 1 faults" in said(frame, MAY_BE_MISSING=("change",))
 
@@ -132,12 +135,12 @@ def test_a_category_with_missing_values_is_told() -> None:
 def test_excluded_features_must_not_be_there() -> None:
     frame = features()
     assert "column_in_schema, found 'change'" in _excluding(frame, "change")
-    assert list(check_features(frame.drop(columns="change"), FEATURES, {"change"}).columns) == [
+    assert list(check_features(frame.drop(columns="change"), FEATURES, PROBLEM, {"change"}).columns) == [
         "entity", "period", "level", "kind", "target",
     ]  # fmt: skip
 
 
 def _excluding(frame: pd.DataFrame, name: str) -> str:
     with pytest.raises(PreparationError) as error:
-        check_features(frame, FEATURES, {name})
+        check_features(frame, FEATURES, PROBLEM, {name})
     return error.value.text

@@ -16,7 +16,7 @@ from include.kreislauf.collection.step import collect_alone
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Stage, WorkOrder
 from include.kreislauf.preparation.step import check_features, load_features, prepare, prepare_alone
-from include.kreislauf.requirements.loading import contract_path
+from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.simulation.panel import PANEL_PATH
 from include.kreislauf.store.tables import Tables
 from tests.support.lap import Lap
@@ -24,6 +24,7 @@ from tests.support.use_cases import EXAMPLE, write_use_case
 
 AS_OF = datetime(2016, 1, 1, tzinfo=UTC)
 FEATURES = load_features(EXAMPLE.parent, "technology_radar")
+PROBLEM = load_contract(contract_path(EXAMPLE.parent, "technology_radar")).problem
 
 
 def collected(lap: Lap, as_of: datetime = AS_OF) -> WorkOrder:
@@ -177,12 +178,12 @@ def test_a_source_that_saw_nothing_goes_back_to_data_engineering(lap: Lap) -> No
 )
 def test_features_that_break_a_rule_name_it(fault: dict[str, Any], said: str) -> None:
     with pytest.raises(PreparationError) as error:
-        check_features(features(**fault), FEATURES)
+        check_features(features(**fault), FEATURES, PROBLEM)
     assert said in error.value.text
 
 
 def test_valid_features_pass_unchanged() -> None:
-    pd.testing.assert_frame_equal(check_features(features(), FEATURES), features(), check_dtype=False)
+    pd.testing.assert_frame_equal(check_features(features(), FEATURES, PROBLEM), features(), check_dtype=False)
 
 
 # The use case's own code

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from include.kreislauf.errors import PreparationError
-from include.kreislauf.periods import MONTHS, Period
+from include.kreislauf.periods import numbers_of
 from include.kreislauf.requirements.contract import Contract, Problem
 from include.kreislauf.requirements.science import (
     CleaningStep,
@@ -63,12 +63,6 @@ def clean(frame: pd.DataFrame, contract: Contract) -> tuple[pd.DataFrame, list[C
     return frame, account
 
 
-def period_numbers(times: Any, period: Period) -> Any:
-    """Number of the period that each time (a Series or one Timestamp) lies in, counted from the year 0."""
-    dates = times.dt if isinstance(times, pd.Series) else times
-    return (dates.year * 12 + dates.month - 1) // MONTHS[period]
-
-
 def _without_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, int, tuple[str, ...]]:
     """Infinite numbers as missing; how many there were, and in which columns."""
     numbers = [str(name) for name in frame.select_dtypes("number")]
@@ -81,8 +75,8 @@ def _without_infinite(frame: pd.DataFrame) -> tuple[pd.DataFrame, int, tuple[str
 def _known_columns(frame: pd.DataFrame, step: CleaningStep, problem: Problem) -> tuple[str, ...]:
     """The columns of a step, which must be there and be of a type that it can work on; keys are not changed."""
     if isinstance(step, KeepLatest):
-        return problem.entity, problem.time
-    allowed = [name for name in frame.columns if name not in (problem.entity, problem.time)]
+        return tuple(problem.unique)
+    allowed = [name for name in frame.columns if name not in problem.keys]
     if isinstance(step, Clip | OutOfRangeMissing):
         allowed = [name for name in allowed if pd.api.types.is_numeric_dtype(frame[name])]
     if isinstance(step, FillValue):
@@ -116,11 +110,12 @@ def _fill_value(frame: pd.DataFrame, step: FillValue, _: Problem) -> pd.DataFram
 
 def _fill_previous(frame: pd.DataFrame, step: FillPrevious, problem: Problem) -> pd.DataFrame:
     """The entity's value before, where it is at most ``limit`` calendar periods old."""
-    ordered = frame.sort_values(problem.time, kind="stable")
-    number = period_numbers(ordered[problem.time], problem.period)
+    of, time = problem.keys  # the contract holds that both are there
+    ordered = frame.sort_values(time, kind="stable")
+    number = numbers_of(ordered[time], problem.calendar)
     filled = {}
     for name in step.columns:
-        values, entity = ordered[name], ordered[problem.entity]
+        values, entity = ordered[name], ordered[of]
         known_at = number.where(values.notna()).groupby(entity).ffill()
         previous = values.groupby(entity).ffill()
         filled[name] = previous.where(number - known_at <= step.limit).sort_index()
@@ -140,7 +135,7 @@ def _out_of_range_missing(frame: pd.DataFrame, step: OutOfRangeMissing, _: Probl
 
 
 def _keep_latest(frame: pd.DataFrame, _: KeepLatest, problem: Problem) -> pd.DataFrame:
-    return frame.drop_duplicates([problem.entity, problem.time], keep="last", ignore_index=True)
+    return frame.drop_duplicates(problem.unique, keep="last", ignore_index=True)
 
 
 _STEPS: dict[str, Callable[[pd.DataFrame, Any, Problem], pd.DataFrame]] = {

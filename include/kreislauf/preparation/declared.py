@@ -17,6 +17,7 @@ from include.kreislauf.preparation.features import (
     FeatureModule,
     features_path,
     load_features,
+    row_numbers,
 )
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.sources import Rows
@@ -115,8 +116,8 @@ class DeclaredFeatures:
 
     def _keys(self, rows: pd.DataFrame) -> dict[str, pd.Series]:
         problem = self._problem
-        numbers = rows.index.to_series().map("{:09d}".format)
-        keys = {ENTITY: rows[problem.entity] if problem.entity else numbers}
+        entities = rows[problem.entity].map(category_text) if problem.entity else row_numbers(rows)
+        keys = {ENTITY: entities}
         if problem.time:
             keys[PERIOD] = rows[problem.time]
         if problem.group:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from include.kreislauf.handovers import Loop, Reason, Stage, WorkOrder
 from include.kreislauf.preparation.features import FEATURES, ContractFaultError, FeatureModule, names_of
 from include.kreislauf.requirements.contract import Contract
@@ -34,12 +36,26 @@ def excluded_features(
     for name in features_at_fault(order, settings):
         if name in known:
             excluded.setdefault(name, BY_LOOP)
-    if len(excluded) == len(known):
+    return with_others(excluded, {}, module)
+
+
+def with_others(
+    excluded: Mapping[str, str], unusable: Mapping[str, str], module: FeatureModule
+) -> dict[str, str]:
+    """What is left out, and what else turned out to be unusable.
+
+    Raises
+    ------
+    ContractFaultError: nothing would be left.
+    """
+    found = {**unusable, **excluded}
+    if not set(names_of(module)) - set(found):
+        why = "; ".join(f"{name}: {reason}" for name, reason in unusable.items())
         raise ContractFaultError(
-            "every feature is left out: nothing is left to learn from", where=FEATURES,
-            next_step="correct features.py, or preparation.exclude in the contract",
+            f"every feature is left out: nothing is left to learn from{why and f' ({why})'}", where=FEATURES,
+            next_step="correct features.py or the declared columns, or preparation.exclude in the contract",
         )  # fmt: skip
-    return excluded
+    return found
 
 
 def features_at_fault(order: WorkOrder, settings: Settings) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import traceback
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
 from include.kreislauf.errors import PreparationError
+from include.kreislauf.requirements.problem import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,29 @@ def load_features(use_cases: Path, name: str) -> FeatureModule:
 def may_be_missing(module: FeatureModule) -> tuple[str, ...]:
     """Numeric features that need not be known in every row."""
     return tuple(getattr(module, "MAY_BE_MISSING", ()))
+
+
+def day_of(as_of: datetime, problem: Problem) -> date:
+    """What a module is told of a time: its day; the time itself (in UTC, without a zone) where periods are hours."""
+    return as_of.astimezone(UTC).replace(tzinfo=None) if problem.period == "hour" else as_of.date()
+
+
+def row_numbers(rows: pd.DataFrame) -> pd.Series:
+    """What rows without entity are called: their numbers, as text."""
+    return rows.index.to_series().map("{:09d}".format).astype("str")
+
+
+def keys_of(problem: Problem) -> list[str]:
+    """The columns of a table of features by which a row is found."""
+    return [*KEYS] if problem.time else [KEYS[0]]
+
+
+def with_entity(frame: pd.DataFrame, problem: Problem) -> pd.DataFrame:
+    """What a module has built, with the column entity that it need not give where rows have none."""
+    if problem.entity is not None or KEYS[0] in frame:
+        return frame
+    numbered = frame.reset_index(drop=True)
+    return numbered.assign(**{KEYS[0]: row_numbers(numbered)})
 
 
 def names_of(module: FeatureModule) -> tuple[str, ...]:

@@ -16,15 +16,24 @@ import numpy as np
 import pandas as pd
 
 from include.kreislauf.errors import PreparationError
-from include.kreislauf.periods import MONTHS
-from include.kreislauf.preparation.cleaning import period_numbers
-from include.kreislauf.preparation.features import KEYS, LEVEL, TARGET, FeatureModule, names_of
+from include.kreislauf.periods import number_of, numbers_of, start_of_number
+from include.kreislauf.preparation.association import association
+from include.kreislauf.preparation.features import (
+    KEYS,
+    LEVEL,
+    TARGET,
+    FeatureModule,
+    day_of,
+    names_of,
+    with_entity,
+)
 from include.kreislauf.requirements.contract import Problem
 
 ROWS = "rows"
 """Named in place of a feature: rows themselves are there, or not, because of the future."""
 TOLERANCE = 1e-9
 """Times a column's largest number: a smaller difference is rounding."""
+DIFFERS = "share of rows that differ"
 LEAST_ROWS = 30
 """Fewer rows with a target say nothing about a correlation."""
 
@@ -36,19 +45,16 @@ class Leak:
     Parameters
     ----------
     what: it reads the future, or it goes with the target too well.
-    value: largest share of a cut's rows that differ, or the rank correlation.
+    value: largest share of a cut's rows that differ, or the association with the target.
+    unit: of the value.
     cut: the time at which it was found; none for a correlation.
     """
 
     feature: str
     what: Literal["future", "correlation"]
     value: float
+    unit: str
     cut: date | None = None
-
-    @property
-    def unit(self) -> str:
-        """Of the value."""
-        return "share of rows that differ" if self.what == "future" else "rank correlation"
 
 
 def cuts(raw: pd.DataFrame, as_of: date, problem: Problem, checks: int) -> tuple[date, ...]:
@@ -66,8 +72,8 @@ def future_leaks(
 
     Parameters
     ----------
-    raw: the rows that ``build`` gets, cleaned; columns ``problem.entity`` and ``problem.time`` (datetime64).
-    checks: how many times of the past; 0: none, and nothing is found.
+    raw: the rows that ``build`` gets, cleaned; a column ``problem.time`` (datetime64).
+    checks: how many times of the past; 0: none, and nothing is found, as in rows without time.
 
     Returns
     -------
@@ -76,33 +82,43 @@ def future_leaks(
     numbers = _cut_numbers(raw, as_of, problem, checks)
     if not numbers:
         return ()
-    full = module.build(raw.copy(), as_of)
-    ended = period_numbers(raw[problem.time], problem.period)
-    found = _known_too_early(full, _number(as_of, problem), problem)
-    for cut in numbers:
-        part = _build(module, raw[ended < cut].reset_index(drop=True), _day(cut, problem), full)
+    full = with_entity(module.build(raw.copy(), as_of), problem)
+    ends = problem.ends_of(raw[str(problem.time)])
+    found = _known_too_early(full, as_of, problem)
+    for cut in (_day(number, problem) for number in numbers):
+        part = _build(module, raw[ends <= pd.Timestamp(cut)].reset_index(drop=True), cut, full)
+        part = with_entity(part, problem)
         found += _known_too_early(part, cut, problem)
         found += _differences(full, part, cut, module, problem)
     worst = {one.feature: one for one in sorted(found, key=lambda one: one.value)}
     return tuple(worst[name] for name in sorted(worst))
 
 
-def correlated_leaks(frame: pd.DataFrame, module: FeatureModule, limit: float) -> tuple[Leak, ...]:
-    """Numeric features of the frame whose absolute rank correlation (Spearman) with the target reaches a limit."""
+def correlated_leaks(
+    frame: pd.DataFrame, module: FeatureModule, problem: Problem, limit: float
+) -> tuple[Leak, ...]:
+    """Features of the frame whose association with the target reaches a limit; see
+    :func:`~include.kreislauf.preparation.association.association`.
+
+    Parameters
+    ----------
+    frame: checked features; of classes the target is their position.
+    """
     found = []
-    for name in (one for one in module.NUMERIC if one in frame.columns):
+    for name in (one for one in names_of(module) if one in frame.columns):
         pairs = frame[[name, TARGET]].dropna()
-        if len(pairs) < LEAST_ROWS or pairs[name].nunique() < 2 or pairs[TARGET].nunique() < 2:
+        if len(pairs) < LEAST_ROWS:
             continue
-        ranks = pairs.rank()
-        value = float(np.corrcoef(ranks[name], ranks[TARGET])[0, 1])
+        value, unit = association(pairs[name], pairs[TARGET], classes=bool(problem.classes))
         if abs(value) >= limit - TOLERANCE:
-            found.append(Leak(name, "correlation", value))
+            found.append(Leak(name, "correlation", value, unit))
     return tuple(found)
 
 
 def _cut_numbers(raw: pd.DataFrame, as_of: date, problem: Problem, checks: int) -> list[int]:
-    numbers = np.unique(period_numbers(raw[problem.time], problem.period))
+    if problem.time is None:
+        return []
+    numbers = np.unique(numbers_of(raw[problem.time], problem.calendar))
     complete = numbers[numbers < _number(as_of, problem)]
     candidates = complete[len(complete) // 2 : -1] + 1
     if not checks or not len(candidates):
@@ -119,30 +135,33 @@ def _build(module: FeatureModule, raw: pd.DataFrame, cut: date, full: pd.DataFra
         return full.head(0)
 
 
-def _known_too_early(frame: pd.DataFrame, cut: int, problem: Problem) -> list[Leak]:
-    """Rows of periods that have not ended, and targets that are not known yet."""
-    numbers = period_numbers(frame[KEYS[1]], problem.period)
-    unknown = numbers + problem.horizon >= cut
-    target = frame[TARGET].notna() & unknown
-    day = _day(cut, problem)
-    return [*_leak(TARGET, target, day), *_leak(ROWS, numbers >= cut, day)]
+def _known_too_early(frame: pd.DataFrame, cut: date, problem: Problem) -> list[Leak]:
+    """Rows of times that have not ended, and targets that are not known yet."""
+    target = frame[TARGET].notna() & ~_target_is_known(frame[KEYS[1]], cut, problem)
+    return [*_leak(TARGET, target, cut), *_leak(ROWS, ~_has_ended(frame, cut, problem), cut)]
+
+
+def _has_ended(frame: pd.DataFrame, cut: date, problem: Problem) -> pd.Series:
+    return problem.ends_of(frame[KEYS[1]]) <= pd.Timestamp(cut)
+
+
+def _target_is_known(periods: pd.Series, cut: date, problem: Problem) -> pd.Series:
+    return numbers_of(periods, problem.calendar) + problem.horizon < _number(cut, problem)
 
 
 def _differences(
-    full: pd.DataFrame, part: pd.DataFrame, cut: int, module: FeatureModule, problem: Problem
+    full: pd.DataFrame, part: pd.DataFrame, cut: date, module: FeatureModule, problem: Problem
 ) -> list[Leak]:
     """Columns, and rows, of the time before the cut that are not the same with and without the future."""
-    day = _day(cut, problem)
     columns = list(dict.fromkeys([*names_of(module), LEVEL, TARGET]))
-    before = full[period_numbers(full[KEYS[1]], problem.period) < cut]
-    left, right = _keyed(before, columns), _keyed(part, columns)
-    found = _leak(ROWS, ~_in_both(left, right), day)
+    left, right = _keyed(full[_has_ended(full, cut, problem)], columns), _keyed(part, columns)
+    found = _leak(ROWS, ~_in_both(left, right), cut)
     keys = left.index.intersection(right.index)
     left, right = left.loc[keys], right.loc[keys]
-    known = np.asarray(period_numbers(keys.get_level_values(1), problem.period)) + problem.horizon < cut
+    known = _target_is_known(keys.get_level_values(1).to_series(), cut, problem).to_numpy()
     for name in columns:
         differs = _differ(left[name], right[name])
-        found += _leak(name, differs & known if name == TARGET else differs, day)
+        found += _leak(name, differs & known if name == TARGET else differs, cut)
     return found
 
 
@@ -170,13 +189,12 @@ def _differ(left: pd.Series, right: pd.Series) -> Any:
 
 def _leak(name: str, differs: Any, day: date) -> list[Leak]:
     share = float(np.mean(differs)) if len(differs) else 0.0
-    return [Leak(name, "future", share, day)] if share else []
+    return [Leak(name, "future", share, DIFFERS, day)] if share else []
 
 
 def _number(day: date, problem: Problem) -> int:
-    return int(period_numbers(pd.Timestamp(day), problem.period))
+    return number_of(pd.Timestamp(day).to_pydatetime(), problem.calendar)
 
 
 def _day(number: int, problem: Problem) -> date:
-    months = number * MONTHS[problem.period]
-    return date(months // 12, months % 12 + 1, 1)
+    return day_of(start_of_number(number, problem.calendar), problem)

@@ -12,15 +12,18 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from include.kreislauf.errors import PreparationError
+from include.kreislauf.preparation.classes import positions
 from include.kreislauf.preparation.features import (
     FEATURES,
-    KEYS,
+    GROUP,
     LEVEL,
     TARGET,
     FeatureModule,
+    keys_of,
     may_be_missing,
+    with_entity,
 )
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.contract import Contract, Problem
 from include.kreislauf.requirements.science import KeepLatest
 from include.kreislauf.requirements.sources import Rows
 
@@ -30,23 +33,23 @@ RAW = "raw data"
 def raw_schema(contract: Contract) -> pa.DataFrameSchema:
     """The raw-data version as preparation receives it: keys, declared columns and their types.
 
-    Each key is there once, unless the contract's cleaning keeps the latest row of several.
+    Each key is there once, unless rows may repeat, or the contract's cleaning keeps the latest of several.
     """
     problem = contract.problem
-    keys = [problem.entity, problem.time]
     types, required = declared(contract)
     columns = {
-        name: pa.Column(checks=_type_check(kind), nullable=name not in (*keys, *required))
+        name: pa.Column(checks=_type_check(kind), nullable=name not in (*problem.keys, *required))
         for name, kind in types.items()
     }
     repeated = any(isinstance(step, KeepLatest) for step in contract.preparation.cleaning)
-    return pa.DataFrameSchema(columns, unique=None if repeated else keys)
+    return pa.DataFrameSchema(columns, unique=None if repeated else problem.unique or None)
 
 
 def declared(contract: Contract) -> tuple[dict[str, str], set[str]]:
     """Type (text, number, date) of every column that the contract's sources declare, and those never empty."""
     problem = contract.problem
-    types, required = {problem.entity: "text"}, set()
+    types: dict[str, str] = dict.fromkeys([problem.entity] if problem.entity else [], "text")
+    required: set[str] = set()
     for source in contract.sources:
         if isinstance(source, Rows):
             types |= {name: column.type for name, column in source.columns.items()}
@@ -55,7 +58,7 @@ def declared(contract: Contract) -> tuple[dict[str, str], set[str]]:
                 required |= {name for name, column in source.columns.items() if column.required}
         else:
             types |= dict.fromkeys(source.columns, "number")
-    return types | {problem.time: "date"}, required
+    return types | dict.fromkeys([problem.time] if problem.time else [], "date"), required
 
 
 def check_raw(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
@@ -77,7 +80,7 @@ def check_raw(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def check_features(
-    frame: pd.DataFrame, module: FeatureModule, excluded: Collection[str] = ()
+    frame: pd.DataFrame, module: FeatureModule, problem: Problem, excluded: Collection[str] = ()
 ) -> pd.DataFrame:
     """The features, validated: one row per entity and period, finite numbers, no empty category.
 
@@ -85,28 +88,40 @@ def check_features(
 
     Parameters
     ----------
+    frame: what the module has built.
     excluded: features that are not in the frame.
+
+    Returns
+    -------
+    The frame; of classes the target is their position in ``problem.classes``, and rows without entity have numbers.
 
     Raises
     ------
     PreparationError: there are no rows, or some break a rule; names column, rule and value.
+    ContractFaultError: a target is of no class that the contract names.
     """
     if frame.empty:
         raise PreparationError("no entity has enough history for features", where=FEATURES)
     numeric = [name for name in module.NUMERIC if name not in excluded]
     _reject_empty(frame, numeric)
-    valid = _validated(_feature_schema(module, excluded), frame, FEATURES)
-    _reject_constant_target(valid[TARGET])
+    named = with_entity(frame, problem)
+    if TARGET in named:
+        named = named.assign(**{TARGET: positions(named[TARGET], problem)})
+    valid = _validated(_feature_schema(named, module, problem, excluded), named, FEATURES)
+    _reject_constant_target(valid[TARGET], problem)
     return valid
 
 
-def _feature_schema(module: FeatureModule, excluded: Collection[str]) -> pa.DataFrameSchema:
+def _feature_schema(
+    frame: pd.DataFrame, module: FeatureModule, problem: Problem, excluded: Collection[str]
+) -> pa.DataFrameSchema:
     never_infinite = pa.Check(lambda values: ~np.isinf(values), name="finite")
     optional = set(may_be_missing(module))
-    numbers = dict.fromkeys([*module.NUMERIC, LEVEL])
+    numbers = dict.fromkeys([*module.NUMERIC, *({LEVEL} & set(frame.columns))])
     columns = {
         "entity": pa.Column(nullable=False),
-        "period": pa.Column("datetime64[ns]", coerce=True),
+        **({"period": pa.Column("datetime64[ns]", coerce=True)} if problem.time else {}),
+        **({GROUP: pa.Column(nullable=False)} if problem.group else {}),
         **{
             name: pa.Column(float, never_infinite, nullable=name in optional, coerce=True) for name in numbers
         },
@@ -114,7 +129,7 @@ def _feature_schema(module: FeatureModule, excluded: Collection[str]) -> pa.Data
         TARGET: pa.Column(float, never_infinite, nullable=True, coerce=True),
     }
     kept = {name: column for name, column in columns.items() if name not in excluded}
-    return pa.DataFrameSchema(kept, unique=list(KEYS), strict=True)
+    return pa.DataFrameSchema(kept, unique=keys_of(problem) if problem.unique else None, strict=True)
 
 
 def _reject_empty(frame: pd.DataFrame, numeric: Collection[str]) -> None:
@@ -130,14 +145,21 @@ def _reject_empty(frame: pd.DataFrame, numeric: Collection[str]) -> None:
         )  # fmt: skip
 
 
-def _reject_constant_target(target: pd.Series) -> None:
+def _reject_constant_target(target: pd.Series, problem: Problem) -> None:
     known = target.dropna()
     if known.empty:
-        raise PreparationError("the target is not known in any row", where=FEATURES)
-    if len(known) > 1 and known.nunique() == 1:
         raise PreparationError(
-            f"the target is {known.iloc[0]:g} in all {len(known)} rows that have one", where=FEATURES
+            "the target is not known in any row",
+            where=FEATURES,
+            next_step="collect rows whose target is known",
         )
+    if len(known) > 1 and known.nunique() == 1:
+        value = problem.classes[int(known.iloc[0])] if problem.classes else f"{known.iloc[0]:g}"
+        raise PreparationError(
+            f"the target is {value} in all {len(known)} rows that have one", where=FEATURES,
+            allowed="two different values or more: nothing can be learnt from one",
+            next_step="collect rows in which something else happened, or choose another target",
+        )  # fmt: skip
 
 
 def _validated(schema: pa.DataFrameSchema, frame: pd.DataFrame, where: str) -> pd.DataFrame:

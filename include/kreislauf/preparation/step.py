@@ -10,17 +10,20 @@ import pandas as pd
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Stage, StepResult, WorkOrder
 from include.kreislauf.preparation.cleaning import Cleaned, clean
+from include.kreislauf.preparation.declared import features_of
 from include.kreislauf.preparation.document import Account, document, summary
-from include.kreislauf.preparation.exclusion import excluded_features, features_at_fault
+from include.kreislauf.preparation.exclusion import excluded_features, features_at_fault, with_others
 from include.kreislauf.preparation.features import (
     FEATURES,
     ContractFaultError,
     FeatureModule,
     columns_of,
+    day_of,
     load_features,
 )
 from include.kreislauf.preparation.leaks import Leak, correlated_leaks, cuts, future_leaks
 from include.kreislauf.preparation.schemas import check_features, check_raw
+from include.kreislauf.preparation.unusable import unusable_features
 from include.kreislauf.preparation.ways_back import fault, leaking
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
@@ -41,13 +44,17 @@ def prepare(order: WorkOrder, contract: Contract, settings: Settings) -> StepRes
 
     Raises
     ------
-    PreparationError: there is no raw data yet, or the use case's ``features.py`` cannot be used.
+    PreparationError: there is no raw data yet; or the use case's ``features.py`` cannot be used, or is needed.
     """  # fmt: skip
-    raw_version, day = _raw_version(order, settings)
+    raw_version, known_at = _raw_version(order, settings)
+    day = day_of(known_at, contract.problem)
     order = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
 
     def make() -> StepResult:
-        module = load_features(settings.use_cases, order.use_case)
+        try:
+            module = features_of(contract, settings.use_cases)
+        except ContractFaultError as error:
+            return fault(order, error)
         return _Preparation(order, contract, settings, module, day).result()
 
     return _reuse(order, contract, settings, day).result(make)
@@ -128,7 +135,9 @@ class _Preparation:
         given = self._tables.read(self._raw_version)
         raw, cleaning = self._clean(check_raw(given, self.contract))
         built = self.module.build(raw.copy(), self.day)
-        frame = check_features(built.drop(columns=list(excluded), errors="ignore"), self.module, excluded)
+        excluded = with_others(excluded, unusable_features(built, self.module), self.module)
+        kept = built.drop(columns=list(excluded), errors="ignore")
+        frame = check_features(kept, self.module, self.contract.problem, excluded)
         days = cuts(raw, self.day, self.contract.problem, self.contract.preparation.leak_checks)
         return raw, frame, Account(self._raw_version, len(given), cleaning, excluded, days)
 
@@ -143,13 +152,13 @@ class _Preparation:
     def _leaks(self, raw: pd.DataFrame, frame: pd.DataFrame, account: Account) -> list[Leak]:
         asked, problem = self.contract.preparation, self.contract.problem
         future = future_leaks(self.module, raw, self.day, problem, asked.leak_checks)
-        correlated = correlated_leaks(frame, self.module, asked.leak_correlation)
+        correlated = correlated_leaks(frame, self.module, problem, asked.leak_correlation)
         return [one for one in (*future, *correlated) if one.feature not in account.excluded]
 
     def _version(self, frame: pd.DataFrame, account: Account) -> StepResult:
         order, inputs = self.order, {RAW: self._raw_version}
         version = self._tables.write(FEATURES, frame, f"{order.key}|{order.attempt}", inputs)
-        told = summary(frame, self.module, account)
+        told = summary(frame, self.contract, self.module, account)
         handover = order.handover(
             Stage.PREPARATION, code_version=self.settings.code, output=version, summary=told
         )
@@ -164,8 +173,8 @@ class _Preparation:
         return Tables(self.settings.tables, self.order.use_case)
 
 
-def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, date]:
-    """The raw data to prepare, and the last day of which it can tell: of what came later it knows nothing."""
+def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, datetime]:
+    """The raw data to prepare, and the time of which it can tell: of what came later it knows nothing."""
     with Store(settings.store).read() as db:
         collected = messages.latest_handover(db, order.use_case, Stage.COLLECTION, cycle_id=order.cycle_id)
         collected = collected or messages.latest_handover(db, order.use_case, Stage.COLLECTION)
@@ -175,4 +184,4 @@ def _raw_version(order: WorkOrder, settings: Settings) -> tuple[str, date]:
         raise PreparationError(
             "there is no raw data yet", where=order.key, next_step="trigger data_engineering"
         )
-    return raw, min(order.as_of, made.as_of if made else order.as_of).date()
+    return raw, min(order.as_of, made.as_of if made else order.as_of)
