@@ -14,10 +14,11 @@ import yaml
 
 from include.kreislauf.collection.step import collect_alone
 from include.kreislauf.errors import PreparationError
-from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Stage, WorkOrder
+from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, WorkOrder
 from include.kreislauf.preparation.step import check_features, load_features, prepare, prepare_alone
 from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.simulation.panel import PANEL_PATH
+from include.kreislauf.store import messages
 from include.kreislauf.store.tables import Tables
 from tests.support.lap import Lap
 from tests.support.use_cases import EXAMPLE, write_use_case
@@ -45,6 +46,18 @@ def rows(lap: Lap, version: str) -> pd.DataFrame:
 def again(order: WorkOrder, **fields: Any) -> WorkOrder:
     """The next attempt, as a loop starts it: without inputs."""
     return order.model_copy(update={"attempt": order.attempt + 1, "inputs": {}, **fields})
+
+
+def at_fault(lap: Lap, order: WorkOrder, feature: str) -> WorkOrder:
+    """The next attempt, after a loop that found a feature at fault and was accepted."""
+    evidence = (Evidence(name="feature", value=None, note=feature),)
+    loop = order.loop(
+        Edge.DATA_SCIENCE_TO_DATA_SCIENCE, Reason.FEATURES_AT_FAULT, "a leak", step=Stage.PREPARATION, evidence=evidence,
+    )  # fmt: skip
+    with lap.store.write() as db:
+        messages.save_loop(db, loop, lap.now())
+        messages.decide_loop(db, loop.id, "accepted", "yes", order.run_id)
+    return again(order, step=Stage.PREPARATION)
 
 
 def features(**values: Any) -> pd.DataFrame:
@@ -105,21 +118,29 @@ def test_a_loop_that_asks_for_training_uses_the_features_again(lap: Lap) -> None
     first = prepared(lap, order)
     second = prepared(lap, again(order, step=Stage.TRAINING))
     assert (second.attempt, second.output, second.inputs) == (2, first.output, first.inputs)
-    assert second.summary == {"reused_from_attempt": 1}
+    assert (second.summary, second.reused_from) == (first.summary, first.id)
 
 
-def test_a_loop_that_asks_for_preparation_builds_the_features_anew(lap: Lap) -> None:
+def test_a_loop_that_finds_a_feature_at_fault_builds_the_features_anew(lap: Lap) -> None:
     order = collected(lap)
     first = prepared(lap, order)
-    second = prepared(lap, again(order))
+    second = prepared(lap, at_fault(lap, order, "season"))
     assert (first.output, second.output) == ("features@0", "features@1")
-    assert second.inputs == first.inputs
+    assert (second.inputs, second.reused_from) == (first.inputs, "")
+    assert "season" not in rows(lap, second.output)
 
 
-def test_another_cycles_features_are_not_used_again(lap: Lap) -> None:
-    prepared(lap, collected(lap))
-    other = prepared(lap, again(lap.order(AS_OF), step=Stage.TRAINING))
-    assert other.output == "features@1"
+def test_a_loop_that_changes_nothing_uses_the_features_again(lap: Lap) -> None:
+    order = collected(lap)
+    assert prepared(lap, order).output == prepared(lap, again(order, step=Stage.PREPARATION)).output
+
+
+def test_another_cycle_on_the_same_raw_data_uses_the_features_again(lap: Lap) -> None:
+    first = prepared(lap, collected(lap))
+    later = prepared(lap, again(lap.order(AS_OF + timedelta(days=100)), step=Stage.TRAINING))
+    assert (later.output, later.reused_from, later.cycle_id == first.cycle_id) == (
+        first.output, first.id, False,
+    )  # fmt: skip
 
 
 def test_without_own_data_a_cycle_takes_the_newest(lap: Lap) -> None:
@@ -183,7 +204,9 @@ def test_features_that_break_a_rule_name_it(fault: dict[str, Any], said: str) ->
 
 
 def test_valid_features_pass_unchanged() -> None:
-    pd.testing.assert_frame_equal(check_features(features(), FEATURES, PROBLEM), features(), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        check_features(features(), FEATURES, PROBLEM), features(), check_dtype=False
+    )
 
 
 # The use case's own code
