@@ -1,0 +1,1 @@
+"""Drafting: from a table to a contract for it, with a reason for every value that is proposed."""
