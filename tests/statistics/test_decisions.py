@@ -111,3 +111,23 @@ def test_law_what_is_written_down_is_read_again(costs: Costs) -> None:
 def test_law_rows_do_not_know_of_each_other(costs: Costs, predicted: list[float]) -> None:
     together = costs.chosen(predicted).tolist()
     assert together == [costs.chosen([one])[0] for one in predicted]
+
+
+@given(matrices(2, 2), PROBABILITY)
+def test_law_from_its_threshold_on_an_action_costs_less_than_nothing_done(
+    costs: Costs, probability: float
+) -> None:
+    for action in costs.names[1:]:
+        saved = costs.matrix[0] - costs.matrix[costs.names.index(action)]
+        expected = (1 - probability) * saved[0] + probability * saved[1]
+        limit = costs.threshold(action)
+        if limit is None:
+            assert not saved[0] < 0 < saved[1]
+        elif abs(probability - limit) > 1e-9:
+            assert (expected > 0) == (probability > limit)
+
+
+def test_more_than_two_classes_have_no_threshold() -> None:
+    three = Costs({"a": dict.fromkeys("xyz", 1.0), "b": dict.fromkeys("xyz", 0.0)}, "a", ("x", "y", "z"))
+    assert three.threshold("b") is None
+    assert EXAMPLE.threshold("inspect") == pytest.approx(60 / 1860)

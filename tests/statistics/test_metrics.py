@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from include.kreislauf.statistics.metrics import METRICS, Floats, metric, metrics_for
+from include.kreislauf.statistics.metrics import METRICS, Floats, further_scores, metric, metrics_for
 
 SEEDS = st.integers(0, 10_000)
 
@@ -78,3 +78,25 @@ def test_metrics_are_found_by_name_and_by_task() -> None:
     assert all(metric(name).name == name for name in METRICS)
     with pytest.raises(ValueError, match="unknown metric 'r2'; allowed: brier, log_loss, mae, rmse"):
         metric("r2")
+
+
+@given(seed=SEEDS, classes=st.integers(2, 4))
+def test_further_scores_are_those_of_scikit_learn(seed: int, classes: int) -> None:
+    outcomes, predicted = drawn(seed, classes)
+    found = further_scores(outcomes, predicted)
+    assert found["accuracy"] == sklearn_metrics.accuracy_score(outcomes, predicted.argmax(axis=1))
+    if classes == 2:
+        assert found["average_precision"] == sklearn_metrics.average_precision_score(
+            outcomes, predicted[:, 1]
+        )
+        assert found["roc_auc"] == sklearn_metrics.roc_auc_score(outcomes, predicted[:, 1])
+    elif len(np.unique(outcomes)) == classes:
+        expected = sklearn_metrics.roc_auc_score(outcomes, predicted, multi_class="ovr")
+        assert found["roc_auc"] == pytest.approx(expected)
+
+
+def test_scores_that_need_a_class_which_did_not_happen_are_left_out() -> None:
+    shares = np.array([[0.9, 0.1], [0.4, 0.6]])
+    assert further_scores(np.zeros(2), shares) == {"accuracy": 0.5}
+    assert set(further_scores(np.array([0.0, 1.0]), np.column_stack([shares, [0.0, 0.0]]))) == {"accuracy"}
+    assert further_scores(np.zeros(2), np.zeros(2)) == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,10 @@ import pytest
 from include.kreislauf.training.baselines import baselines
 from include.kreislauf.training.design import Rows
 from tests.training.worlds import (
-    BY_CLASS,
     DESIGN,
     TIMELESS,
-    TIMELESS_BY_CLASS,
     asked,
-    classed,
+    class_rows,
     frame,
     timeless,
 )
@@ -29,7 +26,7 @@ def test_baselines_in_time_know_no_future(horizon: int) -> None:
     rows = Rows.of(data, replace(DESIGN, horizon=horizon))
     fold = rows.splits(asked("ridge")).held_out[0]
     found = baselines(rows, [fold])
-    assert set(found) == {"persistence", "momentum", "drift"}
+    assert set(found) == {"persistence", "momentum", "drift", "prior"}
     assert {values[fold.label].shape for values in found.values()} == {(12,)}
     assert (found["persistence"][fold.label] == 0).all()
     known = data["period"] + pd.DateOffset(months=3 * horizon) <= pd.Timestamp(fold.label)
@@ -68,19 +65,18 @@ def test_the_prior_without_time_is_the_mean_of_what_is_learnt_from() -> None:
     )
 
 
-@pytest.mark.parametrize("classes", [(0.0, 1.0), ("a", "b", "c")])
+@pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("time", [True, False])
-def test_the_prior_of_classes_are_their_shares(classes: tuple[Any, ...], time: bool) -> None:
-    data = classed(frame() if time else timeless(), classes)
-    rows = Rows.of(data, BY_CLASS if time else TIMELESS_BY_CLASS)
+def test_the_prior_of_classes_are_their_shares(classes: int, time: bool) -> None:
+    rows = class_rows(classes, time=time)
     for fold in rows.splits(asked("ridge")).held_out:
         found = baselines(rows, [fold])
         assert set(found) == {"prior"}
-        counts = [np.mean(rows.outcomes[fold.learn] == place) for place in range(len(classes))]
+        counts = [np.mean(rows.outcomes[fold.learn] == place) for place in range(classes)]
         np.testing.assert_allclose(found["prior"][fold.label], np.tile(counts, (fold.predict.size, 1)))
 
 
 def test_a_class_that_was_not_there_yet_has_no_share() -> None:
-    rows = Rows.of(classed(timeless(30), ("a", "b", "c")), TIMELESS_BY_CLASS)
+    rows = class_rows(3, time=False, data=timeless(30))
     fold = replace(rows.splits(asked("ridge")).held_out[0], learn=np.flatnonzero(rows.outcomes < 2.0))
     assert (baselines(rows, [fold])["prior"][fold.label][:, 2] == 0).all()

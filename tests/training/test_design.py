@@ -19,7 +19,7 @@ from tests.training.worlds import (
     TIMELESS,
     TIMELESS_BY_CLASS,
     asked,
-    classed,
+    class_rows,
     frame,
     timeless,
 )
@@ -52,31 +52,18 @@ def test_periods_are_consecutive_numbers_of_their_length(period: Any, step: int)
     assert np.diff(times).tolist() == [step or 1, step]
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        ((0.0, 1.0), ["0", "1"]),
-        ((0.5, 1.5), ["0.5", "1.5"]),
-        (("low", "high"), ["high", "low"]),
-        (("b", "c", "a"), ["a", "b", "c"]),
-    ],
-)
-def test_classes_are_named_in_one_order(names: tuple[Any, ...], expected: list[str]) -> None:
-    rows = Rows.of(classed(timeless(12), names), TIMELESS_BY_CLASS)
-    assert rows.classes == expected
-    shown = [str(int(one)) if one in (0.0, 1.0) else str(one) for one in rows.frame["target"]]
-    assert [rows.classes[int(place)] for place in rows.outcomes] == shown
-
-
-def test_whole_numbers_are_one_class_however_they_are_stored() -> None:
-    data = classed(timeless(12))
-    floats, ints = (Rows.of(data.astype({"target": kind}), TIMELESS_BY_CLASS) for kind in (float, int))
-    assert floats.classes == ints.classes == ["0", "1"]
-    np.testing.assert_array_equal(floats.outcomes, ints.outcomes)
+@pytest.mark.parametrize("time", [True, False])
+def test_classes_stand_in_the_order_of_the_contract_also_those_that_never_happened(time: bool) -> None:
+    rows = class_rows(2, time=time)
+    assert rows.classes == ["yes", "no"]
+    design = replace(rows.design, classes=("yes", "no", "never"))
+    assert Rows.of(rows.frame, design).classes == ["yes", "no", "never"]
+    np.testing.assert_array_equal(rows.outcomes, rows.frame["target"])
+    assert set(rows.outcomes) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("design", [BY_CLASS, TIMELESS_BY_CLASS])
-@pytest.mark.parametrize(("target", "told"), [("yes", "yes"), (1.0, "1"), (None, r"\(none\)")])
+@pytest.mark.parametrize(("target", "told"), [(0.0, "yes"), (1.0, "no"), (None, r"\(none\)")])
 def test_one_class_alone_is_told(design: Any, target: Any, told: str) -> None:
     data = frame(4, 3).assign(target=target)
     with pytest.raises(
@@ -115,7 +102,7 @@ def test_held_out_are_the_latest_periods_with_enough_to_learn_from() -> None:
 
 
 def test_splits_without_time_keep_groups_and_classes() -> None:
-    rows = Rows.of(classed(timeless(120, entities=30), ("a", "b", "c")), TIMELESS_BY_CLASS)
+    rows = class_rows(3, time=False, data=timeless(120, entities=30))
     splits = rows.splits(asked("ridge", folds=4))
     assert len(splits.search) == 3
     for fold in (*splits.search, *splits.held_out):
@@ -128,4 +115,44 @@ def test_fewer_rows_than_folds_are_told() -> None:
     with pytest.raises(TrainingError, match="4 rows are fewer than 5 folds"):
         Rows.of(timeless(4), TIMELESS).splits(asked("ridge"))
     with pytest.raises(TrainingError, match="3 rows of the rarest class are fewer than 5 folds"):
-        Rows.of(classed(timeless(6)), TIMELESS_BY_CLASS).splits(asked("ridge"))
+        class_rows(time=False, data=timeless(6)).splits(asked("ridge"))
+
+
+def shifts(weeks: int = 30, machines: int = 4) -> pd.DataFrame:
+    """Rows of eight hours each, with their own times; the target follows x."""
+    starts = pd.date_range("2024-01-01", periods=weeks * 21, freq="8h")
+    keys = [(f"e{number}", start) for number in range(machines) for start in starts]
+    rows = pd.DataFrame(keys, columns=["entity", "period"])
+    rows["x"], rows["noise"] = np.random.default_rng(1).normal(size=(2, len(rows)))
+    return rows.assign(kind="a", target=0.1 * rows["x"])
+
+
+def test_rows_shorter_than_a_period_are_split_by_the_period_that_holds_them() -> None:
+    """A week is predicted from its start on: of a row whose target takes two weeks more, the third knows nothing yet."""
+    design = replace(DESIGN, period="week", horizon=2, within=True)
+    rows = Rows.of(shifts(), design)
+    assert rows.blocks[:3] == ["2024-01-01"] * 3
+    assert len(set(rows.blocks)) == 30
+    for fold in rows.splits(asked("ridge")).held_out:
+        assert set(rows.times[fold.predict]) == {fold.time}
+        assert fold.predict.size == 84
+        assert rows.times[fold.learn].max() == fold.time - 3
+
+
+def test_hours_are_named_with_the_hour() -> None:
+    rows = Rows.of(shifts(1), replace(DESIGN, period="hour"))
+    assert sorted(set(rows.blocks))[:2] == ["2024-01-01T00:00", "2024-01-01T08:00"]
+
+
+def test_what_knows_one_class_only_is_no_fold() -> None:
+    """The first failure comes late: earlier periods cannot be predicted, later ones without one can."""
+    data = frame().assign(target=lambda own: (own["period"] == "2015-10-01").astype(float))
+    rows = Rows.of(data, BY_CLASS)
+    splits = rows.splits(asked("ridge", held_out_periods=8))
+    assert [fold.label for fold in splits.held_out] == [
+        "2016-01-01",
+        "2016-04-01",
+        "2016-07-01",
+        "2016-10-01",
+    ]
+    assert splits.search == ()

@@ -15,12 +15,10 @@ from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.search import Searched
 from include.kreislauf.training.trials import Floats, fit, predict
 from tests.training.worlds import (
-    BY_CLASS,
     DESIGN,
     SEED,
     TIMELESS,
-    TIMELESS_BY_CLASS,
-    classed,
+    class_rows,
     frame,
     light,
     timeless,
@@ -146,15 +144,15 @@ def test_a_stack_of_what_is_always_wrong_is_none() -> None:
     assert ensembles(["stack"], found, by_fold(values[0])) == []
 
 
-@pytest.mark.parametrize("classes", [None, (0.0, 1.0), ("a", "b", "c")])
+@pytest.mark.parametrize("classes", [None, 2, 3])
 @pytest.mark.parametrize("time", [True, False])
 @pytest.mark.parametrize("weights", [(0.333333,) * 3, (0.5, 0.3, 0.2)])
 def test_one_pipeline_predicts_what_its_members_together_do(
-    classes: tuple[Any, ...] | None, time: bool, weights: tuple[float, ...]
+    classes: int | None, time: bool, weights: tuple[float, ...]
 ) -> None:
     data = frame(8) if time else timeless(80)
     if classes:
-        rows = Rows.of(classed(data, classes), BY_CLASS if time else TIMELESS_BY_CLASS)
+        rows = class_rows(classes, time=time, data=data)
     else:
         rows = Rows.of(data, DESIGN if time else TIMELESS)
     everything = np.arange(len(rows.frame))

@@ -25,12 +25,13 @@ from include.kreislauf.training.families import (
 )
 from include.kreislauf.training.trials import Floats, Job, fit, predict, run
 from tests.training.worlds import (
-    BY_CLASS,
     DESIGN,
+    NAMES,
     SEED,
     TIMELESS,
     TIMELESS_BY_CLASS,
     asked,
+    class_rows,
     classed,
     frame,
     light,
@@ -51,11 +52,10 @@ def names(name: str, count: int, seed: int = SEED, **space: Any) -> list[str]:
     return [one.name for one in configurations(declared(name, **space), "regression", count, seed)]
 
 
-def world(task: str, *, time: bool = True, classes: tuple[Any, ...] = (0.0, 1.0)) -> Rows:
-    data = frame() if time else timeless()
+def world(task: str, *, time: bool = True, classes: int = 2) -> Rows:
     if task == "regression":
-        return Rows.of(data, DESIGN if time else TIMELESS)
-    return Rows.of(classed(data, classes), BY_CLASS if time else TIMELESS_BY_CLASS)
+        return Rows.of(frame() if time else timeless(), DESIGN if time else TIMELESS)
+    return class_rows(classes, time=time)
 
 
 def test_every_family_serves_both_tasks() -> None:
@@ -64,10 +64,10 @@ def test_every_family_serves_both_tasks() -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("classes", [(0.0, 1.0), ("c", "a", "b")])
-def test_every_family_learns_and_repeats_itself(name: str, task: Any, classes: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("classes", [2, 3])
+def test_every_family_learns_and_repeats_itself(name: str, task: Any, classes: int) -> None:
     if task == "regression":
-        classes = (0.0, 1.0)
+        classes = 2
     rows = world(task, classes=classes)
     fold = rows.splits(asked(name)).held_out[-1]
     job = Job(light(name, task=task)[0], fold)
@@ -77,7 +77,7 @@ def test_every_family_learns_and_repeats_itself(name: str, task: Any, classes: t
     metric, outcomes = metric_of(rows), rows.outcomes[fold.predict]
     naive: Floats = np.zeros(fold.predict.size)
     if task == "classification":
-        naive = np.full((fold.predict.size, len(classes)), 1 / len(classes))
+        naive = np.full((fold.predict.size, classes), 1 / classes)
         np.testing.assert_allclose(first.predictions.sum(axis=1), 1.0)
     assert metric.losses(outcomes, first.predictions).mean() < 0.9 * metric.losses(outcomes, naive).mean()
 
@@ -112,7 +112,10 @@ def test_bad_columns_cost_no_family_its_fit(name: str, task: Any) -> None:
     data.loc[::11, "kind"] = None
     if task == "classification":
         data = classed(data)
-    rows = Rows.of(data, Design(("x", "noise", "empty", "constant"), ("kind",), task=task))
+    rows = Rows.of(
+        data,
+        Design(("x", "noise", "empty", "constant"), ("kind",), NAMES[:2] if task == "classification" else ()),
+    )
     fold = rows.splits(asked(name)).held_out[-1]
     found = run(rows, Job(light(name, task=task)[0], fold), SEED)
     assert found.failed == ""
@@ -130,7 +133,7 @@ def test_a_constant_target_is_predicted(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["random_forest", "extra_trees", "hist_gradient_boosting"])
 def test_a_class_that_training_lacks_has_probability_zero(name: str) -> None:
-    rows = world("classification", classes=("a", "b", "c"))
+    rows = world("classification", classes=3)
     without_b = np.flatnonzero(rows.outcomes != 1.0)
     model = fit(rows, light(name, task="classification")[0], without_b, SEED)
     found = predict(model, rows, np.arange(len(rows.frame)))

@@ -20,14 +20,12 @@ from include.kreislauf.training.final import Trained, finish
 from include.kreislauf.training.search import Searched, search
 from include.kreislauf.training.trials import fit, predict
 from tests.training.worlds import (
-    BY_CLASS,
     DESIGN,
     SEED,
     TIMELESS,
-    TIMELESS_BY_CLASS,
     asked,
     broken,
-    classed,
+    class_rows,
     frame,
     hanging,
     light,
@@ -63,11 +61,11 @@ def untried(candidate: Candidate) -> Searched:
 
 WORLDS: dict[str, Callable[[], Rows]] = {
     "numbers in time": lambda: Rows.of(frame(), DESIGN),
-    "two classes in time": lambda: Rows.of(classed(frame()), BY_CLASS),
-    "three classes in time": lambda: Rows.of(classed(frame(), ("c", "a", "b")), BY_CLASS),
+    "two classes in time": class_rows,
+    "three classes in time": lambda: class_rows(3),
     "numbers": lambda: Rows.of(timeless(), TIMELESS),
-    "two classes in groups": lambda: Rows.of(classed(timeless(entities=50), ("no", "yes")), TIMELESS_BY_CLASS),
-    "three classes": lambda: Rows.of(classed(timeless(), (0.0, 1.0, 2.0)), TIMELESS_BY_CLASS),
+    "two classes in groups": lambda: class_rows(time=False, data=timeless(entities=50)),
+    "three classes": lambda: class_rows(3, time=False),
 }  # fmt: skip
 
 
@@ -84,7 +82,7 @@ def test_every_kind_of_rows_runs_through(world: str) -> None:
     if rows.classes:
         np.testing.assert_allclose(made.predictions[named].sum(axis=1), 1.0)
     assert set(made.predictions["model"]) - set(made.models) == (
-        {"persistence", "momentum", "drift"} if world == "numbers in time" else {"prior"}
+        {"persistence", "momentum", "drift", "prior"} if world == "numbers in time" else {"prior"}
     )
     assert ("period" in made.predictions) == ("time" in world)
     features = rows.features(np.arange(20))
@@ -225,4 +223,4 @@ def test_when_all_fail_there_are_only_baselines() -> None:
     made = finish(rows, rows.splits(training), [nothing, untried(bad)], training)
     assert (made.candidates, made.models) == ((), {})
     assert set(made.failed) == {"ridge:default", bad.name}
-    assert set(made.predictions["model"]) == {"persistence", "momentum", "drift"}
+    assert set(made.predictions["model"]) == {"persistence", "momentum", "drift", "prior"}

@@ -82,7 +82,7 @@ def test_candidates_and_baselines_predict_the_same_rows(make_lap: MakeLap) -> No
             name: list(zip(rows["entity"], rows["period"], strict=True))
             for name, rows in own.groupby("model")
         }
-        assert set(keys) == {*names, "persistence", "momentum", "drift"}
+        assert set(keys) == {*names, "persistence", "momentum", "drift", "prior"}
         assert len({tuple(rows) for rows in keys.values()}) == 1
         assert own["period"].nunique() == folds
     assert predictions["period"].max() == pd.Timestamp("2015-07-01")
@@ -151,14 +151,14 @@ def test_too_short_a_history_goes_back_to_data_engineering(lap: Lap) -> None:
     assert (loop.step, loop.attempt) == (None, 2)
     evidence = loop.evidence[0]
     assert (evidence.name, evidence.unit) == ("rows_with_target", "rows")
-    assert f"{evidence.value:.0f} rows with known target leave no period to hold out" in loop.text
+    assert f"{evidence.value:.0f} rows with known target leave nothing to hold out" in loop.text
 
 
 @pytest.mark.parametrize(
     ("frame", "design", "text"),
     [
         (timeless(4), TIMELESS, "4 rows are fewer than 5 folds"),
-        (timeless(9).assign(target="yes"), TIMELESS_BY_CLASS, "the target knows the class yes only"),
+        (timeless(9).assign(target=0.0), TIMELESS_BY_CLASS, "the target knows the class yes only"),
         (
             classed(timeless(9)).iloc[[0, 1, 2]],
             TIMELESS_BY_CLASS,

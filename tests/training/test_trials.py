@@ -15,12 +15,11 @@ from include.kreislauf.training.design import Rows
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.trials import TIME_UP, Floats, Job, Trial, fit, run, run_all
 from tests.training.worlds import (
-    BY_CLASS,
     DESIGN,
     SEED,
     asked,
     broken,
-    classed,
+    class_rows,
     deadly,
     frame,
     hanging,
@@ -130,7 +129,7 @@ def test_a_candidate_that_takes_its_process_along_fails_alone() -> None:
 
 
 def test_a_class_that_cannot_be_learnt_from_one_class_fails() -> None:
-    rows = Rows.of(classed(frame()), BY_CLASS)
+    rows = class_rows()
     fold = replace(rows.splits(asked("ridge")).held_out[0], learn=np.flatnonzero(rows.outcomes == 0.0))
     found = run(rows, Job(light("ridge", task="classification")[0], fold), SEED)
     assert found.failed.startswith("ValueError: This solver needs samples of at least 2 classes")

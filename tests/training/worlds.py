@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from include.kreislauf.training.trials import Floats
 SEED = 7
 DESIGN = Design(("x", "noise"), ("kind",))
 TIMELESS = Design(("x", "noise"), ("kind",), period=None)
-BY_CLASS = Design(("x", "noise"), ("kind",), task="classification")
-TIMELESS_BY_CLASS = Design(("x", "noise"), ("kind",), task="classification", period=None)
+NAMES = ("yes", "no", "maybe")
+BY_CLASS = Design(("x", "noise"), ("kind",), NAMES[:2])
+TIMELESS_BY_CLASS = Design(("x", "noise"), ("kind",), NAMES[:2], period=None)
 LIGHT: dict[str, dict[str, tuple[Any, ...]]] = {
     "ridge": {"alpha": (1.0,)},
     "nearest_neighbours": {"n_neighbors": (10,)},
@@ -55,13 +55,19 @@ def timeless(rows: int = 150, entities: int = 0, seed: int = 0) -> pd.DataFrame:
     return made
 
 
-def classed(rows: pd.DataFrame, names: Sequence[Any] = (0.0, 1.0)) -> pd.DataFrame:
-    """The frame with as many equally frequent classes as target, by the size of the number that it was."""
-    known = rows["target"].notna()
-    place = (rows.loc[known, "target"].rank(pct=True) * len(names)).sub(1e-9).astype(int)
-    target = pd.Series([None] * len(rows), index=rows.index, dtype=object)
-    target[known] = [names[number] for number in place]
-    return rows.assign(target=target if isinstance(names[0], str) else target.astype(float))
+def classed(rows: pd.DataFrame, classes: int = 2) -> pd.DataFrame:
+    """The frame with positions of as many equally frequent classes as target, by the size of the number that it was."""
+    place = np.floor((rows["target"].rank(pct=True) * classes).sub(1e-9))
+    return rows.assign(target=place)
+
+
+def class_rows(classes: int = 2, *, time: bool = True, data: pd.DataFrame | None = None) -> Rows:
+    """Rows with a target of so many classes."""
+    known = (frame() if time else timeless()) if data is None else data
+    return Rows.of(
+        classed(known, classes),
+        Design(("x", "noise"), ("kind",), NAMES[:classes], "quarter" if time else None),
+    )
 
 
 def asked(*families: str, **fields: Any) -> science.Training:

@@ -1,4 +1,7 @@
-"""Performance metrics by name: the loss of each row, and how losses make one number. Smaller is always better."""
+"""Performance metrics by name: the loss of each row, and how losses make one number. Smaller is always better.
+
+Further scores of classes are only shown: they have no loss of a row, and larger is better.
+"""
 
 from __future__ import annotations
 
@@ -94,3 +97,25 @@ def metric(name: str) -> Metric:
     if name not in METRICS:
         raise ValueError(f"unknown metric {name!r}; allowed: {', '.join(sorted(METRICS))}")
     return METRICS[name]
+
+
+def further_scores(outcome: Floats, predicted: Floats) -> dict[str, float]:
+    """Scores that people know, of probabilities (n, classes): ``accuracy``, ``roc_auc`` (of more than two classes the mean
+    of each against the rest), and of two ``average_precision``; without those that need a class that did not happen.
+
+    None of numbers, (n,).
+    """
+    from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
+
+    if predicted.ndim == 1:
+        return {}
+    places = outcome.astype(np.intp)
+    found = {"accuracy": float(accuracy_score(places, predicted.argmax(axis=1)))}
+    happened = np.unique(places)
+    if predicted.shape[1] == 2 and happened.size == 2:
+        found["roc_auc"] = float(roc_auc_score(places, predicted[:, 1]))
+        found["average_precision"] = float(average_precision_score(places, predicted[:, 1]))
+    elif happened.size == predicted.shape[1]:
+        each = [roc_auc_score(places == one, predicted[:, one]) for one in happened]
+        found["roc_auc"] = float(np.mean(each))
+    return found

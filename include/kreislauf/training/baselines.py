@@ -15,9 +15,9 @@ from include.kreislauf.training.trials import Floats
 def baselines(rows: Rows, folds: Sequence[Fold]) -> dict[str, dict[str, Floats]]:
     """By baseline and fold the predictions, in the form of :class:`~include.kreislauf.training.trials.Trial`.
 
-    ``persistence`` predicts no change; ``momentum`` the entity's last known change, 0 if there is none; ``drift`` the
-    mean of all changes known when the prediction is made: these need time. ``prior`` is the mean target, or the shares
-    of the classes, of the rows learnt from.
+    ``persistence`` predicts no change; ``momentum`` the entity's last known change (the mean of its period, where it has
+    several rows in one), 0 if there is none; ``drift`` is what ``prior`` is called for changes: these need time. ``prior``
+    is the mean target, or the shares of the classes, of the rows learnt from.
     """
     if rows.design.task == "classification":
         return {"prior": {fold.label: _shares(rows, fold) for fold in folds}}
@@ -28,6 +28,7 @@ def baselines(rows: Rows, folds: Sequence[Fold]) -> dict[str, dict[str, Floats]]
         "persistence": {fold.label: np.zeros(fold.predict.size) for fold in folds},
         "momentum": _momentum(rows, folds),
         "drift": prior,
+        "prior": prior,
     }
 
 
@@ -42,7 +43,7 @@ def _shares(rows: Rows, fold: Fold) -> Floats:
 
 def _momentum(rows: Rows, folds: Sequence[Fold]) -> dict[str, Floats]:
     keys = pd.MultiIndex.from_arrays([rows.frame["entity"], rows.times])
-    known = pd.Series(rows.outcomes, index=keys)
-    before = pd.MultiIndex.from_arrays([rows.frame["entity"], rows.times - rows.design.horizon])
+    known = pd.Series(rows.outcomes, index=keys).groupby(level=[0, 1]).mean()
+    before = pd.MultiIndex.from_arrays([rows.frame["entity"], rows.times - rows.design.purge])
     values: Floats = np.asarray(known.reindex(before).fillna(0.0), dtype=np.float64)
     return {fold.label: values[fold.predict] for fold in folds}

@@ -10,13 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from include.kreislauf.errors import TrainingError
-from include.kreislauf.periods import Period
-from include.kreislauf.preparation.splits import Splits, split_by_time, split_rows
+from include.kreislauf.periods import Period, numbers_of, starts_of
+from include.kreislauf.preparation.features import GROUP
+from include.kreislauf.preparation.splits import Fold, Splits, split_by_time, split_rows
+from include.kreislauf.requirements.problem import Problem
 from include.kreislauf.requirements.science import Training
 from include.kreislauf.statistics.metrics import Task
 
 Floats = npt.NDArray[np.float64]
-_FREQUENCY: dict[Period, str] = {"month": "M", "quarter": "Q", "year": "Y"}
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -24,32 +26,58 @@ class Design:
     """Which columns of a feature frame a model sees, and what its rows are.
 
     A feature frame has the columns ``entity``, ``period`` (unless ``period`` here is ``None``), the features, and
-    ``target`` (NaN if unknown).
+    ``target`` (NaN if unknown; of classes the position).
 
     Parameters
     ----------
+    classes: of the contract, in the order of their positions; none for numbers.
     period: length of a period; ``None`` for rows without time.
-    horizon: periods from a row to the end of its target.
+    horizon: periods from the end of a row's period to the end of its target.
     group: column whose rows stay together in a split without time; empty: the entity, where entities repeat.
+    within: whether rows are shorter than a period: they are predicted from its start on, not at its end.
     """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
-    task: Task = "regression"
+    classes: tuple[str, ...] = ()
     period: Period | None = "quarter"
     horizon: int = 1
     group: str = ""
+    within: bool = False
+
+    @classmethod
+    def of(cls, problem: Problem, numeric: tuple[str, ...], categorical: tuple[str, ...]) -> Design:
+        """The design of a problem with these features."""
+        return cls(
+            numeric, categorical, problem.classes, problem.period, problem.horizon,
+            GROUP if problem.group else "", problem.row_hours is not None,
+        )  # fmt: skip
+
+    @property
+    def task(self) -> Task:
+        """Numbers, or classes."""
+        return "classification" if self.classes else "regression"
 
     @property
     def names(self) -> list[str]:
         """All model inputs, numbers first."""
         return [*self.numeric, *self.categorical]
 
-    def times(self, periods: pd.Series) -> npt.NDArray[np.int64]:
+    @property
+    def purge(self) -> int:
+        """Periods from a row's period to the first one whose model may have learnt from it."""
+        return self.horizon + self.within
+
+    def times(self, starts: pd.Series) -> Ints:
         """Periods as consecutive numbers."""
         assert self.period is not None  # noqa: S101 - asked of rows with time only
-        starts = pd.PeriodIndex(pd.to_datetime(periods), freq=_FREQUENCY[self.period])
-        return np.asarray(starts.astype("int64"), dtype=np.int64)
+        return np.asarray(numbers_of(pd.to_datetime(starts), self.period), dtype=np.int64)
+
+    def labels(self, starts: pd.Series) -> list[str]:
+        """The period that holds each time, as ISO text; hours with the hour."""
+        assert self.period is not None  # noqa: S101 - asked of rows with time only
+        form = "%Y-%m-%dT%H:%M" if self.period == "hour" else "%Y-%m-%d"
+        return list(starts_of(pd.to_datetime(starts), self.period).dt.strftime(form))
 
 
 @dataclass(frozen=True)
@@ -72,30 +100,26 @@ class Rows:
             known["period"] = pd.to_datetime(known["period"])
         order = ["period", "entity"] if design.period else ["entity", *design.names, "target"]
         rows = cls(design, known.sort_values(order, ignore_index=True, kind="stable"))
-        if design.task == "classification" and len(rows.classes) < 2:
+        if design.classes and len(seen := np.unique(rows.outcomes)) < 2:
+            named = ", ".join(design.classes[int(one)] for one in seen) or "(none)"
             raise TrainingError(
-                f"the target knows the class {', '.join(rows.classes) or '(none)'} only", where="target",
-                allowed="two classes or more", next_step="collect rows of another class",
+                f"the target knows the class {named} only", where="target", allowed="two classes or more",
+                next_step="collect rows of another class",
             )  # fmt: skip
         return rows
 
-    @cached_property
+    @property
     def classes(self) -> list[str]:
-        """The classes of the target, sorted; none for numbers."""
-        if self.design.task == "regression":
-            return []
-        return sorted(self.frame["target"].map(_class_name).unique())
+        """The classes of the target in the order of their positions; none for numbers."""
+        return list(self.design.classes)
 
     @cached_property
     def outcomes(self) -> Floats:
         """Shape (n,): the target, or the position of its class."""
-        if self.design.task == "regression":
-            return self.frame["target"].to_numpy(np.float64)
-        place = {name: float(number) for number, name in enumerate(self.classes)}
-        return np.array([place[_class_name(value)] for value in self.frame["target"]], dtype=np.float64)
+        return self.frame["target"].to_numpy(np.float64)
 
     @cached_property
-    def times(self) -> npt.NDArray[np.int64]:
+    def times(self) -> Ints:
         """Shape (n,): number of each row's period; 0 without time."""
         if self.design.period is None:
             return np.zeros(len(self.frame), dtype=np.int64)
@@ -105,7 +129,7 @@ class Rows:
     def blocks(self) -> list[str]:
         """Shape (n,): what is drawn together in a bootstrap: the period, or the group, or the entity."""
         if self.design.period:
-            return [f"{start:%Y-%m-%d}" for start in self.frame["period"]]
+            return self.design.labels(self.frame["period"])
         return self.groups or self.frame["entity"].astype(str).tolist()
 
     @cached_property
@@ -117,25 +141,27 @@ class Rows:
         return entities if len(set(entities)) < len(entities) else None
 
     def splits(self, training: Training) -> Splits:
-        """The folds of the search and those held out, as the contract wants them.
+        """The folds of the search and those held out, as the contract wants them; each learns from two classes or more.
 
         Raises
         ------
         TrainingError: rows without time are fewer than folds.
         """
         if self.design.period:
-            return split_by_time(
-                self.times, self.blocks, horizon=self.design.horizon, held_out=training.held_out_periods,
+            found = split_by_time(
+                self.times, self.blocks, horizon=self.design.purge, held_out=training.held_out_periods,
                 search=training.search_periods, min_rows=training.min_rows,
             )  # fmt: skip
-        classes = self.frame["target"].map(_class_name).tolist() if self.classes else None
-        return split_rows(len(self.frame), training.folds, training.seed, classes=classes, groups=self.groups)
+        else:
+            classes = [str(one) for one in self.outcomes] if self.classes else None
+            found = split_rows(
+                len(self.frame), training.folds, training.seed, classes=classes, groups=self.groups
+            )
+        return Splits(tuple(filter(self._can_learn, found.search)), tuple(filter(self._can_learn, found.held_out)))  # fmt: skip
 
-    def features(self, positions: npt.NDArray[np.int64]) -> pd.DataFrame:
+    def _can_learn(self, fold: Fold) -> bool:
+        return not self.classes or len(np.unique(self.outcomes[fold.learn])) > 1
+
+    def features(self, positions: Ints) -> pd.DataFrame:
         """The model inputs of some rows."""
         return self.frame[self.design.names].iloc[positions]
-
-
-def _class_name(value: object) -> str:
-    """``1.0`` and ``1`` are one class."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

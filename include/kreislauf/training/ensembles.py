@@ -72,10 +72,11 @@ def assemble(candidate: Candidate, members: Mapping[str, Pipeline], rows: Rows) 
         model = VotingRegressor(parts, weights=list(weights.values()), n_jobs=1)
     else:
         model = VotingClassifier(parts, voting="soft", weights=list(weights.values()), n_jobs=1)
-    few = np.concatenate(
-        [np.flatnonzero(rows.outcomes == value)[:1] for value in np.unique(rows.outcomes)[:200]]
-    )
-    model.fit(encode.transform(rows.features(few)), rows.outcomes[few])  # only learns the classes
+    known = getattr(parts[0][1].estimator, "classes_", rows.outcomes[:1])
+    few = np.concatenate([np.flatnonzero(rows.outcomes == value)[:1] for value in known])
+    model.fit(
+        encode.transform(rows.features(few)), rows.outcomes[few]
+    )  # only learns the classes, those of its members
     return Pipeline([("encode", encode), ("model", model)])
 
 

@@ -172,7 +172,7 @@ def check_declared(contract: Contract) -> None:
     TrainingError: one is not; names what is allowed.
     """
     for declared in contract.training.candidates:
-        configurations(declared, contract.problem.kind, 1, contract.training.seed)
+        configurations(declared, contract.problem.task, 1, contract.training.seed)
 
 
 def size_of_space(declared: Declared) -> int:

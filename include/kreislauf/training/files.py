@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from include.kreislauf.errors import TrainingError
-from include.kreislauf.store.disk import write_files
+from include.kreislauf.errors import ReleaseError, TrainingError
+from include.kreislauf.store.disk import hash_file, require_hash, write_files
 from include.kreislauf.store.release_files import dump_model, load_model
 from include.kreislauf.training.families import Candidate
 
@@ -50,8 +50,8 @@ class CandidateSet:
     def predictions(self) -> pd.DataFrame:
         """Predictions of candidates and baselines, of the search's folds and of those held out.
 
-        Columns: model, part (``search`` or ``held_out``), fold, time, block, entity, period (where rows have time),
-        target, and prediction, or one column ``p0``, ``p1``, ... per class.
+        Columns: model, part (``search`` or ``held_out``), fold, time, block, row (its position among those with known
+        target), entity, period (where rows have time), target, and prediction, or one column ``p0``, ``p1``, ... per class.
         """
         content = (self.folder / PREDICTIONS).read_bytes()
         if hashlib.sha256(content).hexdigest() != self.index["files"][PREDICTIONS]:
@@ -105,6 +105,17 @@ def load_candidates(artefacts: Path, use_case: str, version: str) -> CandidateSe
     if hashlib.sha256(text).hexdigest() != match["digest"]:
         raise TrainingError("index was changed after training", where=str(folder / INDEX))
     return CandidateSet(version, folder, json.loads(text))
+
+
+def fault_of(artefacts: Path, use_case: str, version: str) -> str:
+    """Why the files of a training are not there as they were written; empty: they are."""
+    try:
+        found = load_candidates(artefacts, use_case, version)
+        for name, sha256 in found.index["files"].items():
+            require_hash(found.folder / name, hash_file(found.folder / name), sha256)
+    except (TrainingError, ReleaseError) as error:
+        return error.text
+    return ""
 
 
 def _root(artefacts: Path, use_case: str) -> Path:

@@ -14,12 +14,13 @@ from sklearn.pipeline import Pipeline
 from include.kreislauf.preparation.splits import Fold, Splits
 from include.kreislauf.requirements.science import Training
 from include.kreislauf.training.baselines import baselines
+from include.kreislauf.training.calibration import Method, method_for
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.ensembles import assemble, combined, ensembles, weights_of
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.parallel import deadline, limited
-from include.kreislauf.training.search import Searched
-from include.kreislauf.training.trials import Floats, Job, fit, reason, run_all
+from include.kreislauf.training.search import RunJobs, Searched
+from include.kreislauf.training.trials import Floats, Job, fit, reason, run_all, seconds_of
 
 ByFold = dict[str, Floats]
 
@@ -34,17 +35,20 @@ class Trained:
     models: each of them fitted on every row with known target.
     predictions: see :meth:`~include.kreislauf.training.files.CandidateSet.predictions`.
     failed: by candidate, why it came to nothing.
+    calibration: how the probabilities of the models are corrected, and why not as the contract wants it.
     """
 
     candidates: tuple[Candidate, ...]
     models: dict[str, Pipeline] = field(repr=False)
     predictions: pd.DataFrame = field(repr=False)
     failed: dict[str, str]
+    calibration: tuple[str, str] = ("none", "")
 
 
 def finish(
-    rows: Rows, splits: Splits, searched: Sequence[Searched], training: Training, *, n_jobs: int = 1
-) -> Trained:
+    rows: Rows, splits: Splits, searched: Sequence[Searched], training: Training, *, n_jobs: int = 1,
+    run_jobs: RunJobs = run_all,
+) -> Trained:  # fmt: skip
     """Predict the held-out folds with the best of each family, each by a model that learnt from earlier rows only.
 
     Source: Tashman, Out-of-sample tests of forecasting accuracy, International Journal of Forecasting 16 (2000).
@@ -52,7 +56,7 @@ def finish(
     failed = {name: why for one in searched for name, why in one.failed.items()}
     best = [one for one in searched if one.best]
     finalists = [one.best for one in best if one.best]
-    held_out, broken = _held_out(rows, splits.held_out, finalists, training, n_jobs)
+    held_out, broken = _held_out(rows, splits.held_out, finalists, training, n_jobs, run_jobs)
     failed |= broken
     models, unfit = _final_models(
         rows, [one for one in finalists if one.name not in broken], training, n_jobs
@@ -72,16 +76,21 @@ def finish(
         _long(rows, part, folds, {**chosen, **baselines(rows, folds)})
         for part, folds, chosen in (("search", splits.search, earlier), ("held_out", splits.held_out, held_out))
     ]  # fmt: skip
-    return Trained(candidates, models, pd.concat(parts, ignore_index=True), failed)
+    calibration = method_for(rows, np.arange(len(rows.frame)), training.calibration)
+    return Trained(candidates, models, pd.concat(parts, ignore_index=True), failed, calibration)
 
 
 def _held_out(
-    rows: Rows, folds: Sequence[Fold], finalists: Sequence[Candidate], training: Training, n_jobs: int
-) -> tuple[dict[str, ByFold], dict[str, str]]:
-    jobs = [Job(one, fold, seconds=training.candidate_seconds) for one in finalists for fold in folds]
+    rows: Rows, folds: Sequence[Fold], finalists: Sequence[Candidate], training: Training, n_jobs: int,
+    run_jobs: RunJobs,
+) -> tuple[dict[str, ByFold], dict[str, str]]:  # fmt: skip
+    jobs = [
+        Job(one, fold, seconds=training.candidate_seconds, calibration=_wanted(rows, training))
+        for one in finalists for fold in folds
+    ]  # fmt: skip
     held_out: dict[str, ByFold] = {one.name: {} for one in finalists}
     failed: dict[str, str] = {}
-    for trial in run_all(rows, jobs, training.seed, n_jobs):
+    for trial in run_jobs(rows, jobs, training.seed, n_jobs):
         if trial.failed:
             failed[trial.candidate] = f"{trial.fold.label}: {trial.failed}"
         held_out[trial.candidate][trial.fold.label] = trial.predictions
@@ -101,22 +110,25 @@ def _final_models(
     rows: Rows, candidates: Sequence[Candidate], training: Training, n_jobs: int
 ) -> tuple[dict[str, Pipeline], dict[str, str]]:
     """By candidate the model fitted on all rows, and for those that failed why."""
-    fitted = Parallel(n_jobs=n_jobs)(
-        delayed(limited(_fitted))(rows, one, training.seed, training.candidate_seconds) for one in candidates
-    )
+    fitted = Parallel(n_jobs=n_jobs)(delayed(limited(_fitted))(rows, one, training) for one in candidates)
     found = {one.name: made for one, made in zip(candidates, fitted, strict=True)}
     failed = {name: f"on all rows: {why}" for name, why in found.items() if isinstance(why, str)}
     models = {name: pickle.loads(made) for name, made in found.items() if isinstance(made, bytes)}  # noqa: S301, TID251 - made here
     return models, failed
 
 
-def _fitted(rows: Rows, candidate: Candidate, seed: int, seconds: float) -> bytes | str:
+def _fitted(rows: Rows, candidate: Candidate, training: Training) -> bytes | str:
     """The pickled model: in files it is then the same to the last byte, whichever process it was fitted in."""
+    calibration = _wanted(rows, training)
     try:
-        with deadline(seconds):
-            return pickle.dumps(fit(rows, candidate, np.arange(len(rows.frame)), seed))
+        with deadline(seconds_of(training.candidate_seconds, calibration)):
+            return pickle.dumps(fit(rows, candidate, np.arange(len(rows.frame)), training.seed, calibration))
     except Exception as error:  # noqa: BLE001 - a candidate may fail in any way, and the others go on
         return reason(error)
+
+
+def _wanted(rows: Rows, training: Training) -> Method:
+    return training.calibration if rows.classes else "none"
 
 
 def _long(rows: Rows, part: str, folds: Sequence[Fold], predictions: Mapping[str, ByFold]) -> pd.DataFrame:
@@ -131,6 +143,7 @@ def _long(rows: Rows, part: str, folds: Sequence[Fold], predictions: Mapping[str
 def _of_fold(rows: Rows, fold: Fold, predictions: Floats) -> pd.DataFrame:
     keys = ["entity", "period"] if rows.design.period else ["entity"]
     frame = rows.frame[keys].iloc[fold.predict].reset_index(drop=True)
+    frame["row"] = fold.predict
     frame["block"] = [rows.blocks[one] for one in fold.predict.tolist()]
     frame["target"] = rows.outcomes[fold.predict]
     if predictions.ndim == 1:

@@ -11,7 +11,7 @@ import pandas as pd
 from include.kreislauf.handovers import Stage, WorkOrder
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
-from include.kreislauf.statistics.metrics import Metric, metrics_for
+from include.kreislauf.statistics.metrics import Metric, further_scores, metrics_for
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.files import CandidateSet
 from include.kreislauf.training.final import Trained
@@ -55,9 +55,10 @@ def document(contract: Contract, saved: CandidateSet, trained: Trained, tracking
     followed = (
         tracking.note or f"MLflow run `{tracking.parent}`" if tracking.parent or tracking.note else "off"
     )
+    until = f"; trained until {index['trained_until']}" if index["trained_until"] else ""
     return f"""# Candidates: {contract.title}
 
-Version `{saved.version}`, made from `{index["features"]}`; trained until {index["trained_until"]}.
+Version `{saved.version}`, made from `{index["features"]}`{until}.{_calibration(contract, trained)}
 
 ## The search
 
@@ -75,6 +76,14 @@ Version `{saved.version}`, made from `{index["features"]}`; trained until {index
 
 Tracking: {followed}.
 """
+
+
+def _calibration(contract: Contract, trained: Trained) -> str:
+    if contract.problem.task == "regression":
+        return ""
+    method, why = trained.calibration
+    reason = f" ({why})" if why else ""
+    return f"\n\nCalibration of the probabilities: {method}{reason}."
 
 
 def _tried(searched: Searched, name: str, metric: Metric, trained: Trained) -> TrackedRun:
@@ -105,4 +114,5 @@ def _metrics(rows: Rows, predicted_rows: pd.DataFrame) -> dict[str, float]:
     stacked = predicted_rows[names].to_numpy(np.float64)
     predicted = stacked if rows.classes else stacked[:, 0]
     found = metrics_for(rows.design.task)
-    return {one.name: one.total(float(one.losses(outcomes, predicted).mean())) for one in found}
+    errors = {one.name: one.total(float(one.losses(outcomes, predicted).mean())) for one in found}
+    return errors | further_scores(outcomes, predicted)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from include.kreislauf.errors import TrainingError
-from include.kreislauf.handovers import Edge, Evidence, Loop, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import Edge, Evidence, Handover, Loop, Reason, Stage, StepResult, WorkOrder
 from include.kreislauf.preparation.cleaning import clean
-from include.kreislauf.preparation.features import FeatureModule, columns_of, load_features
+from include.kreislauf.preparation.declared import features_of
+from include.kreislauf.preparation.features import FeatureModule, columns_of, may_be_missing
 from include.kreislauf.preparation.schemas import check_raw
 from include.kreislauf.preparation.splits import Splits
 from include.kreislauf.requirements.contract import Contract, canonical_json
 from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.metrics import Metric, metric
+from include.kreislauf.store.addresses import address_of, code_of, digest
+from include.kreislauf.store.reuse import Reuse
 from include.kreislauf.store.tables import Tables
 from include.kreislauf.training.design import Design, Rows
 from include.kreislauf.training.families import WHERE, Candidate, configurations, size_of_space
-from include.kreislauf.training.files import save_candidates
+from include.kreislauf.training.files import fault_of, save_candidates
 from include.kreislauf.training.final import Trained, finish
+from include.kreislauf.training.known import KnownTrials
 from include.kreislauf.training.parallel import workers
 from include.kreislauf.training.portions import Portions
 from include.kreislauf.training.records import document, runs, tags
@@ -42,7 +46,7 @@ def train(order: WorkOrder, contract: Contract, settings: Settings) -> StepResul
     ------
     TrainingError: a family or one of its parameters is unknown, or a family is named twice.
     """
-    return Training(order, contract, settings).result()
+    return Training(order, contract, settings).result_or_earlier()
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ class Training:
 
     @cached_property
     def module(self) -> FeatureModule:
-        """The use case's ``features.py``."""
-        return load_features(self.settings.use_cases, self.contract.name)
+        """The use case's ``features.py``, or the features that its contract declares."""
+        return features_of(self.contract, self.settings.use_cases)
 
     @cached_property
     def raw(self) -> pd.DataFrame | None:
@@ -106,9 +110,7 @@ class Training:
     @cached_property
     def design(self) -> Design:
         """Columns and calendar: the features that are really in the version."""
-        problem = self.contract.problem
-        numeric, categorical = columns_of(self.frame, self.module)
-        return Design(numeric, categorical, problem.task, problem.period, problem.horizon)
+        return Design.of(self.contract.problem, *columns_of(self.frame, self.module))
 
     @cached_property
     def rows(self) -> Rows:
@@ -132,6 +134,34 @@ class Training:
         folder = self.settings.artefacts / "search" / self.order.use_case / self.name
         return Portions(folder, canonical_json(basis))
 
+    @cached_property
+    def known(self) -> KnownTrials:
+        """The trials on this feature version, of whichever attempt or cycle."""
+        basis = {
+            **code_of(Stage.TRAINING, self.settings, self.contract.name), "design": asdict(self.design),
+            "features": self.order.inputs[Stage.PREPARATION],
+        }  # fmt: skip
+        return KnownTrials(self.settings.artefacts / "trials" / self.order.use_case, basis, self.order.fresh)
+
+    @cached_property
+    def reuse(self) -> Reuse:
+        """The search of an earlier training that came to the same."""
+        tried = [[one.family, dict(one.params)] for found in self.tried.values() for one in found]
+        inputs = {
+            "features": self.order.inputs[Stage.PREPARATION],
+            "columns": ", ".join(self.design.names),
+            "tried": f"{len(tried)} configurations ({digest(tried)})",
+        }
+        address = address_of(Stage.TRAINING, self.contract, self.settings, inputs)
+        return Reuse(self.order, address, self.settings, self._fault)
+
+    def _fault(self, earlier: Handover) -> str:
+        return fault_of(self.settings.artefacts, self.order.use_case, earlier.output)
+
+    def result_or_earlier(self) -> StepResult:
+        """An earlier training's result where nothing that it depends on has changed, else :meth:`result`."""
+        return self.reuse.result(self.result)
+
     def search(self, families: Sequence[str]) -> dict[str, Searched]:
         """Search some families and keep what came of it; those searched before, by whomever, are not searched again."""
         with workers(self.settings) as n_jobs:
@@ -152,6 +182,7 @@ class Training:
                 seed=asked.seed,
                 n_jobs=n_jobs,
                 limits=limits,
+                run_jobs=self.known.run,
             )
             for one in new.values():
                 self.portions.keep(one)
@@ -164,16 +195,17 @@ class Training:
         try:
             if not self.splits.held_out:
                 raise TrainingError(
-                    f"{len(self.rows.frame)} rows with known target leave no period to hold out",
-                    where=self.order.key, next_step="collect more periods or more entities",
+                    f"{len(self.rows.frame)} rows with known target leave nothing to hold out",
+                    where=self.order.key, next_step="collect more periods, more entities, or rows of other classes",
                 )  # fmt: skip
         except TrainingError as error:
             return StepResult(self._too_little(error), document=f"# Training stopped\n\n{error.text}\n")
         with workers(self.settings) as n_jobs:
             searched = self._search(list(self.tried), n_jobs)
             trained = finish(
-                self.rows, self.splits, list(searched.values()), self.contract.training, n_jobs=n_jobs
-            )
+                self.rows, self.splits, list(searched.values()), self.contract.training, n_jobs=n_jobs,
+                run_jobs=self.known.run,
+            )  # fmt: skip
         if not trained.models:
             return StepResult(self._all_failed(trained.failed), document=_stopped(trained.failed))
         return self._handover(trained, list(searched.values()))
@@ -189,12 +221,14 @@ class Training:
             tags(self.order, self.settings, saved),
         )  # fmt: skip
         self.portions.clear()
+        self.known.forget_older()
         summary = {
             "candidates": [candidate.name for candidate in trained.candidates],
             "failed": trained.failed,
             "held_out": [fold.label for fold in self.splits.held_out],
             "trained_until": saved.index["trained_until"],
             "fits": sum(one.fits for one in searched),
+            "trials": dict(self.known.count),
             "exhausted": self.exhausted,
             "tracking": {"runs": tracking.run_ids, "parent": tracking.parent, "note": tracking.note},
         }
@@ -212,6 +246,8 @@ class Training:
             "categorical": categories,
             "task": self.design.task,
             "classes": self.rows.classes,
+            "may_be_missing": [one for one in self.design.numeric if one in may_be_missing(self.module)],
+            "calibration": list(trained.calibration),
             "horizon": self.design.horizon,
             "trained_until": max(self.rows.blocks) if self.design.period else "",
             "as_of": self.order.as_of.isoformat(),

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from include.kreislauf.errors import TrainingError
 from include.kreislauf.preparation.splits import Fold
+from include.kreislauf.training.calibration import FITS, Method, calibrated, method_for
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.families import Candidate, pipeline, reduced
 from include.kreislauf.training.parallel import TookTooLong, deadline, limited
@@ -35,8 +36,9 @@ class Job:
     Parameters
     ----------
     size: share of the candidate's size, see :func:`~include.kreislauf.training.families.reduced`.
-    seconds: wall clock after which the fit counts as failed.
+    seconds: wall clock after which one fit counts as failed.
     until: wall clock (UNIX time) after which it is not begun any more.
+    calibration: how probabilities are corrected.
     """
 
     candidate: Candidate
@@ -44,6 +46,7 @@ class Job:
     size: float = 1.0
     seconds: float = WEEK
     until: float = float("inf")
+    calibration: Method = "none"
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,15 @@ def run_all(rows: Rows, jobs: Sequence[Job], seed: int, n_jobs: int) -> list[Tri
         return [done[job.candidate.name].pop(0) for job in jobs]
 
 
-def fit(rows: Rows, candidate: Candidate, learn: npt.NDArray[np.int64], seed: int) -> Pipeline:
-    """The candidate, fitted on some rows.
+def seconds_of(seconds: float, calibration: Method) -> float:
+    """Wall clock of a candidate whose single fits may take so long."""
+    return seconds if calibration == "none" else seconds * FITS
+
+
+def fit(
+    rows: Rows, candidate: Candidate, learn: npt.NDArray[np.int64], seed: int, calibration: Method = "none"
+) -> Pipeline:
+    """The candidate, fitted on some rows, with its probabilities corrected as far as the rows carry that.
 
     Raises
     ------
@@ -95,10 +105,15 @@ def fit(rows: Rows, candidate: Candidate, learn: npt.NDArray[np.int64], seed: in
     if rows.design.task == "regression":
         outcomes = np.clip(outcomes, *np.quantile(outcomes, [WINSOR, 1 - WINSOR]))
     model = pipeline(candidate, rows.design, seed)
+    method, _ = method_for(rows, learn, calibration)
+    model.set_params(model=calibrated(model["model"], rows, learn, method))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the score says what it is worth
         # astype: what came from another process has a dtype object of its own, which the model's pickle would show
-        return model.fit(rows.features(learn), outcomes.astype(np.float64))
+        model.fit(rows.features(learn), outcomes.astype(np.float64))
+    if method != "none":
+        model["model"].cv = None  # the positions of all rows, which would be kept with each model
+    return model
 
 
 def predict(model: Pipeline, rows: Rows, positions: npt.NDArray[np.int64]) -> Floats:
@@ -141,7 +156,7 @@ def run(rows: Rows, job: Job, seed: int) -> Trial:
         failed = TIME_UP
     else:
         try:
-            with deadline(min(job.seconds, job.until - time.time())):
+            with deadline(min(seconds_of(job.seconds, job.calibration), job.until - time.time())):
                 predictions = _fit_and_predict(rows, job, seed)
         except Exception as error:  # noqa: BLE001 - a candidate may fail in any way, and the others go on
             failed = TIME_UP if isinstance(error, TookTooLong) and time.time() >= job.until else reason(error)
@@ -149,7 +164,7 @@ def run(rows: Rows, job: Job, seed: int) -> Trial:
 
 
 def _fit_and_predict(rows: Rows, job: Job, seed: int) -> Floats:
-    model = fit(rows, reduced(job.candidate, job.size), job.fold.learn, seed)
+    model = fit(rows, reduced(job.candidate, job.size), job.fold.learn, seed, job.calibration)
     predictions = predict(model, rows, job.fold.predict)
     if not np.isfinite(predictions).all():
         raise TrainingError("predictions are not finite", where=job.candidate.name)
