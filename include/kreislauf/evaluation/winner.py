@@ -23,7 +23,9 @@ class Winner:
     ----------
     features: the rows of the feature version that the model was trained on.
     categorical: categorical features, each with the values seen in training.
-    trained_until: start of the last period whose target the model has seen (ISO date).
+    trained_until: start of the last period whose target the model has seen (ISO date); empty without time.
+    classes: in the order of their positions; none for numbers.
+    may_be_missing: numeric features that need not be known.
     """
 
     family: str
@@ -34,6 +36,8 @@ class Winner:
     features: pd.DataFrame
     trained_until: str
     inputs: dict[str, str]
+    classes: tuple[str, ...] = ()
+    may_be_missing: tuple[str, ...] = ()
 
 
 def winner_version(candidates: str, name: str) -> str:
@@ -67,4 +71,6 @@ def load_winner(settings: Settings, use_case: str, version: str) -> Winner:
         features=Tables(settings.tables, use_case).read(saved.index["features"]),
         trained_until=saved.index["trained_until"],
         inputs={**saved.index["inputs"], "candidates": candidates},
+        classes=tuple(saved.index["classes"]),
+        may_be_missing=tuple(saved.index["may_be_missing"]),
     )
