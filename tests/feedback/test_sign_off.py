@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import select
 
 from include.kreislauf.errors import ContractError
@@ -16,7 +18,7 @@ from include.kreislauf.store.cycles import State
 from tests.support.fixtures import MakeLap
 from tests.support.lap import Lap
 from tests.support.script import Script
-from tests.support.use_cases import write_use_case
+from tests.support.use_cases import EXAMPLE, write_use_case
 
 AS_OF = datetime(2016, 1, 1, tzinfo=UTC)
 NO_DATA = (Edge.DATA_ENGINEERING_TO_REQUIREMENTS, Reason.SOURCE_FAILED)
@@ -239,3 +241,42 @@ def test_the_cycles_after_a_change_work_under_the_new_contract(scripted: Lap) ->
     with scripted.store.read() as db:
         assert contracts.signed_contract(db, "radar") == changed
     assert scripted.receive(scripted.by_hand(Role.DATA_ENGINEERING)).contract_hash == changed.hash
+
+
+def test_a_broken_contract_file_is_told_and_keeps_no_other_from_being_seen(
+    scripted: Lap, caplog: pytest.LogCaptureFixture
+) -> None:
+    use_cases = scripted.settings.use_cases
+    (use_cases / "broken").mkdir()
+    (use_cases / "broken" / "contract.yaml").write_text("not: a contract\n")
+    assert changed_contract(scripted.store, use_cases) == scripted.contract
+    [said] = [one.getMessage() for one in caplog.records if one.name.endswith("feedback.sign_off")]
+    assert said.startswith("broken: the contract's file cannot be used: ")
+    assert "broken/contract.yaml:1" in said
+
+
+def test_two_folders_with_one_name_are_told_and_the_first_goes_its_way(
+    scripted: Lap, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who copies a folder and forgets the name in it."""
+    use_cases = scripted.settings.use_cases
+    shutil.copytree(use_cases / "radar", use_cases / "another")
+    assert changed_contract(scripted.store, use_cases) == scripted.contract
+    scripted.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    assert changed_contract(scripted.store, use_cases) is None
+    assert "another: the contract's file cannot be used: " in caplog.text
+    assert "name 'radar' differs from its folder 'another'; allowed: another" in caplog.text
+    with pytest.raises(ContractError, match="rename the folder or the use case"):
+        scripted.manual(Role.REQUIREMENTS, use_case="another", as_of=AS_OF)
+    assert [one.use_case for one in scripted.cycles(State.LIVE, State.ACTIVE)] == ["radar"]
+
+
+def test_of_a_metric_of_which_less_is_better_a_breach_lies_above(make_lap: MakeLap, script: Script) -> None:
+    error = {"kind": "outcomes", "name": "error", "measure": "absolute_error", "direction": "lower", "threshold": 0.2,
+             "test": {"bounds": [0, 1]}}  # fmt: skip
+    metrics = yaml.safe_load((EXAMPLE / "contract.yaml").read_text())["business_metrics"]
+    lap = make_lap(script, business_metrics=[*metrics, error])
+    lap.manual(Role.REQUIREMENTS, as_of=AS_OF)
+    with lap.store.read() as db:
+        documents = list(db.scalars(select(schema.handovers.c.document)))
+    assert "- error: breach above 0.2 share" in documents[0]

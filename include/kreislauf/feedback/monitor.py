@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,15 +19,13 @@ from include.kreislauf.monitoring.judging import Judged, Pass, judge
 from include.kreislauf.monitoring.queries import Observe, observer
 from include.kreislauf.monitoring.verdicts import Judgement
 from include.kreislauf.requirements.contract import BusinessMetric, Contract
-from include.kreislauf.requirements.loading import load_all
+from include.kreislauf.requirements.loading import contract_files
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, live, monitor_states, observations, signals
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.live import ReleaseRow
 from include.kreislauf.store.monitor_states import MovedOnError
-
-log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """So often a pass judges anew because another one, at the same time, was faster."""
@@ -45,19 +42,15 @@ class Finding:
 def due_orders(store: Store, use_cases: Path, run_id: str, now: datetime) -> list[WorkOrder]:
     """One order per use case with a live release, a folder and a signed contract: a pass that the clock started.
 
-    A file that is broken now stops no check: judged is by what was signed, and the fault is logged.
+    Judged is by what was signed: a file that is broken now stops no check, and none is read.
     """
-    usable, broken = load_all(use_cases)
-    faults = {one.name: one.error.text for one in broken}
+    there = {path.parent.name for path in contract_files(use_cases)}
     with store.read() as db:
         found = [
             (live.find_release(db, one.use_case, one.version), one.use_case)
             for one in live.live_use_cases(db)
         ]
         signed = contracts.signed_hashes(db)
-    there = {name for _, name in found if name in usable or name in faults}
-    for name in sorted(faults.keys() & there):
-        log.error("%s: the contract's file cannot be used, judged by the signed one: %s", name, faults[name])
     return [
         WorkOrder(
             use_case=name, cycle_id=release.cycle_id, contract_hash=signed[name], as_of=now, run_id=run_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from include.kreislauf.store import contracts, cycles, messages
 from include.kreislauf.store.contracts import SignOff
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ class Review:
 def changed_contract(store: Store, use_cases: Path) -> Contract | None:
     """The first contract, by name, whose present version the workflow has not seen.
 
-    Broken ones are passed over, and use cases that are at work, where the look would only be refused.
+    Broken ones are logged and passed over, and use cases that are at work, where the look would only be refused.
     """
-    found, _ = load_all(use_cases)
+    found, broken = load_all(use_cases)
+    for one in broken:
+        log.error("%s: the contract's file cannot be used: %s", one.name, one.error.text)
     with store.read() as db:
         new = (one for one in found.values() if not contracts.is_known(db, one.name, one.hash))
         return next((one for one in new if not cycles.in_state(db, one.name, State.ACTIVE)), None)
@@ -115,7 +120,7 @@ def sign(store: Store, order: WorkOrder, settings: Settings, now: datetime) -> H
 
 def _document(contract: Contract, order: WorkOrder) -> str:
     metrics = "\n".join(
-        f"- {metric.name}: breach below {metric.threshold} {metric.unit}"
+        f"- {metric.name}: breach {'below' if metric.direction == 'higher' else 'above'} {metric.threshold} {metric.unit}"
         for metric in contract.business_metrics
     )
     return f"""# Signed contract: {contract.title}

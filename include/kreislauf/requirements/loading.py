@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,10 +40,16 @@ def load_contract(path: Path) -> Contract:
     ------
     ContractError: a file is missing, not YAML, or not valid; names file, line, fault and what is allowed.
     """
-    content, tree = _parse(path, Contract)
     catalogue = path.with_name(CATALOGUE_NAME)
-    if catalogue.exists() and "technologies" not in content:
-        technologies = load_catalogue(catalogue).technologies
+    return _understood(path, _read(path), _read(catalogue) if catalogue.exists() else None)
+
+
+@lru_cache(maxsize=256)
+def _understood(path: Path, written: bytes, catalogue: bytes | None) -> Contract:
+    """The contract of a text: a process that looks often understands each text once."""
+    content, tree = _parse(path, written, Contract)
+    if catalogue is not None and "technologies" not in content:
+        technologies = _catalogue(path.with_name(CATALOGUE_NAME), catalogue).technologies
         content = {**content, "technologies": [one.model_dump() for one in technologies]}
     contract = _validate(path, Contract, content, tree)
     if contract.name != path.parent.name:
@@ -62,16 +69,19 @@ def load_catalogue(path: Path) -> Catalogue:
     ------
     ContractError: as :func:`load_contract`.
     """
-    return _validate(path, Catalogue, *_parse(path, Catalogue))
+    return _catalogue(path, _read(path))
+
+
+def _catalogue(path: Path, written: bytes) -> Catalogue:
+    return _validate(path, Catalogue, *_parse(path, written, Catalogue))
 
 
 Model = TypeVar("Model", bound=Section)
 
 
-def _parse(path: Path, model: type[Section]) -> tuple[dict[str, Any], yaml.Node | None]:
-    text = _read(path)
+def _parse(path: Path, written: bytes, model: type[Section]) -> tuple[dict[str, Any], yaml.Node | None]:
     try:
-        content, tree = parse(text)
+        content, tree = parse(_text(path, written))
     except YamlFault as fault:
         raise ContractError(
             f"not valid YAML: {fault.what}", where=f"{path}:{fault.line}", next_step="correct the line"
@@ -129,7 +139,7 @@ def contract_files(use_cases: Path) -> Iterator[Path]:
     yield from sorted(use_cases.glob(f"*/{FILE_NAME}"))
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -139,6 +149,10 @@ def _read(path: Path) -> str:
         raise ContractError(
             "larger than a contract can be", where=str(path), allowed=f"up to {MAX_BYTES} bytes"
         )
+    return content
+
+
+def _text(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
