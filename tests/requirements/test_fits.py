@@ -38,6 +38,7 @@ NUMBERS: dict[str, Any] = {
     "business_metrics": [UPLIFT],
 }
 TIMELESS = {"time": None, "period": None}
+MONTHLY = {**BINARY["problem"], "period": "month"}
 COUNTED = {
     "kind": "job_ads",
     "name": "jobs",
@@ -135,13 +136,16 @@ COLUMNS = {
     "two sources without entity": (
         {"problem": {**BINARY["problem"], "entity": None, "requests": "features"},
          "sources": [*BINARY["sources"], {**SECOND, "columns": BINARY["sources"][0]["columns"]}]},
-        "2 sources cannot be joined without an entity", "one source, or problem.entity"),
+        "2 sources cannot be joined without an entity", "one source, or problem.entity (other than problem.group)"),
     "one name for two sources": (
         {"sources": BINARY["sources"] * 2}, "named twice: shifts", "each name once"),
     "counts without time": (
         {"problem": {**BINARY["problem"], **TIMELESS}, "sources": [*BINARY["sources"], COUNTED]},
         "source jobs counts by technology and period, but the problem lacks entity or time",
         "problem.entity, problem.time and problem.period"),
+    "counts by the week": (
+        {"sources": [*BINARY["sources"], COUNTED]}, "source jobs counts by the calendar, but the problem's period is week",
+        "problem.period month, quarter, year"),
 }  # fmt: skip
 
 
@@ -155,7 +159,7 @@ def test_sources_have_the_columns_of_the_problem(tmp_path: Path, name: str) -> N
 
 def test_counts_need_a_catalogue(tmp_path: Path) -> None:
     with pytest.raises(ContractError) as raised:
-        load_contract(written(tmp_path, {"sources": [*BINARY["sources"], COUNTED]}))
+        load_contract(written(tmp_path, {"problem": MONTHLY, "sources": [*BINARY["sources"], COUNTED]}))
     assert "source jobs counts technologies, but there is no catalogue" in raised.value.what
     assert raised.value.allowed == "a technologies.yaml beside the contract"
 

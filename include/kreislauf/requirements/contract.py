@@ -14,19 +14,19 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.business import (
     BusinessMetric,
-    DecisionValue,
     GateMetric,
     PortfolioUplift,
     Reported,
     is_gate,
 )
 from include.kreislauf.requirements.catalogue import Technology
+from include.kreislauf.requirements.consistency import check_columns, check_metric, check_step, check_types
 from include.kreislauf.requirements.delivery import Delivery
-from include.kreislauf.requirements.monitoring import MEASURES_OF, Monitoring, Outcomes
+from include.kreislauf.requirements.monitoring import Monitoring
 from include.kreislauf.requirements.problem import Problem, fitting
 from include.kreislauf.requirements.science import Performance, Preparation, Training
 from include.kreislauf.requirements.section import Section, inconsistent
-from include.kreislauf.requirements.sources import Counted, Rows, Source
+from include.kreislauf.requirements.sources import Counted, Source
 
 __all__ = [
     "BusinessMetric",
@@ -181,8 +181,17 @@ class Contract(Section):
             raise inconsistent(f"named twice: {', '.join(repeated)}", allowed="each name once")
         problem: Problem | None = info.data.get("problem")  # None: it is at fault itself
         if problem:
-            _check_columns(sources, problem)
+            check_columns(sources, problem)
+            check_types(sources, problem)
         return sources
+
+    @field_validator("preparation")
+    @classmethod
+    def _cleaning_fits_the_problem(cls, preparation: Preparation, info: ValidationInfo) -> Preparation:
+        problem: Problem | None = info.data.get("problem")  # None: it is at fault itself
+        for step in preparation.cleaning if problem else ():
+            check_step(step, cast("Problem", problem))
+        return preparation
 
     @field_validator("performance")
     @classmethod
@@ -231,7 +240,7 @@ class Contract(Section):
             )
         problem: Problem | None = info.data.get("problem")
         for metric in metrics if problem else ():
-            _check_metric(metric, cast("Problem", problem))
+            check_metric(metric, cast("Problem", problem))
         return metrics
 
     @property
@@ -243,69 +252,6 @@ class Contract(Section):
     def gate_metric(self) -> GateMetric:
         """The first business metric that can be computed in the lab and live by the same function."""
         return cast("GateMetric", next(filter(is_gate, self.business_metrics)))
-
-
-def _check_columns(sources: tuple[Source, ...], problem: Problem) -> None:
-    """Whether each source has what rows are told apart by, and one of them the target.
-
-    Raises
-    ------
-    PydanticCustomError: a column of the problem is in no source that needs it, or sources cannot be joined.
-    """
-    rows = [source for source in sources if isinstance(source, Rows)]
-    for source in rows:
-        if lacking := sorted(set(problem.keys) - set(source.columns)):
-            raise inconsistent(
-                f"the columns of source {source.name} lack {', '.join(lacking)} of the problem",
-                allowed="columns of the source in problem.entity and problem.time",
-            )
-    counted = [source.name for source in sources if isinstance(source, Counted)]
-    if counted and len(problem.keys) < 2:
-        raise inconsistent(
-            f"source {counted[0]} counts by technology and period, but the problem lacks entity or time",
-            allowed="problem.entity, problem.time and problem.period",
-        )
-    if len(sources) > 1 and problem.entity is None:
-        raise inconsistent(
-            f"{len(sources)} sources cannot be joined without an entity",
-            allowed="one source, or problem.entity",
-        )
-    there = {name for source in sources for name in source.columns}
-    wanted = {name for name in (problem.target, problem.group) if name is not None}
-    if lacking := sorted(wanted - there):
-        raise inconsistent(
-            f"no source has the column {', '.join(lacking)} of the problem",
-            allowed="columns of a source in problem.target and problem.group",
-        )
-
-
-def _check_metric(metric: BusinessMetric, problem: Problem) -> None:
-    """Whether a business metric can be computed for a kind of problem.
-
-    Raises
-    ------
-    PydanticCustomError: it cannot.
-    """
-    if isinstance(metric, PortfolioUplift) and (problem.kind != "regression" or len(problem.keys) < 2):
-        raise inconsistent(
-            f"{metric.name}: a portfolio uplift is of numbers by entity and period",
-            allowed="kind regression with entity and time; else decision_value or outcomes",
-        )
-    if isinstance(metric, DecisionValue) and metric.classes != set(problem.classes):
-        raise inconsistent(
-            f"{metric.name}: costs for {', '.join(sorted(metric.classes))}",
-            allowed=f"the classes of the problem: {', '.join(problem.classes) or 'none: kind binary or multiclass'}",
-        )
-    if isinstance(metric, Outcomes) and (kinds := MEASURES_OF[metric.measure]) and problem.kind not in kinds:
-        raise inconsistent(
-            f"{metric.name}: measure {metric.measure} with kind {problem.kind}",
-            allowed=f"kind {', '.join(kinds)}",
-        )
-    if isinstance(metric, Outcomes) and metric.measure == "hit" and (metric.tolerance is None) != (problem.task == "classification"):  # fmt: skip
-        raise inconsistent(
-            f"{metric.name}: a hit {'of a class has no' if metric.tolerance else 'of a number needs a'} tolerance",
-            allowed="tolerance with kind regression, and only there",
-        )
 
 
 def canonical_json(value: Any) -> str:
