@@ -14,6 +14,7 @@ from include.kreislauf.cli_alone import add_commands
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
 from include.kreislauf.cli_loops import add_loops
+from include.kreislauf.cli_new import add_new_use_case
 from include.kreislauf.cli_query import add_query, check_queries
 from include.kreislauf.cli_release import add_release_commands
 from include.kreislauf.cli_replay import add_replay
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     add_log(commands)
     add_watch(commands)
     add_reuse(commands)
+    add_new_use_case(commands)
 
     source = commands.add_parser("add-source", help="write the skeleton of a source kind, and its example")
     source.add_argument("name", help="such as package_downloads")

@@ -88,7 +88,7 @@ def test_what_cannot_be_is_told(
 
 def test_a_table_without_features_is_told(tmp_path: Path) -> None:
     frame = machines()[["state"]].assign(id=range(ROWS), always=1)
-    with pytest.raises(DraftError, match="no column is left to learn from \\(id: .*always: always 1"):
+    with pytest.raises(DraftError, match=r"no column is left to learn from \(id: .*always: always 1"):
         roles(frame, tmp_path)
 
 

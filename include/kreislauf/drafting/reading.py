@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -124,12 +125,11 @@ def _unreadable(place: Place, said: str) -> DraftError:
     )  # fmt: skip
 
 
-def _is_number(name: Any) -> bool:
+def _is_number(name: str) -> bool:
     try:
-        float(name)
-    except (TypeError, ValueError):
+        return isfinite(float(name))
+    except ValueError:
         return False
-    return name == name
 
 
 def _as_read(found: Mapping[Any, int]) -> dict[str, int]:
