@@ -43,6 +43,13 @@ def between(earlier: datetime, later: datetime, period: Period) -> int:
     return ((last.year - first.year) * 12 + last.month - first.month) // MONTHS[period]
 
 
+def per_year(period: Period) -> int:
+    """About how many periods a year has."""
+    if period in LENGTHS:
+        return timedelta(days=365) // LENGTHS[period]
+    return 12 // MONTHS[period]
+
+
 def offset(period: Period) -> pd.DateOffset:
     """The length of a period, to be added to a column of times."""
     import pandas as pd

@@ -15,7 +15,7 @@ import pandas as pd
 
 from include.kreislauf.collection.panel import CUMULATIVE, Observed
 from include.kreislauf.collection.source import TOTAL
-from include.kreislauf.periods import MONTHS
+from include.kreislauf.periods import per_year
 from include.kreislauf.requirements.catalogue import Technology, Term
 from include.kreislauf.requirements.contract import Emerging
 
@@ -120,7 +120,7 @@ def _grown(
     table = subjects.pivot_table(
         index="subject", columns="bucket", values="value", aggfunc="sum", fill_value=0
     )
-    year = 12 // MONTHS[observed.source.period]
+    year = per_year(observed.source.period)
     there = [one for one in observed.periods if one in table.columns]
     now, before = there[-year:], there[-2 * year : -year]
     totals = rows[rows["by"] == TOTAL].groupby("bucket")["value"].sum()

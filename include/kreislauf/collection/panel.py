@@ -13,7 +13,7 @@ from include.kreislauf.collection.counts import ACCOUNT
 from include.kreislauf.collection.coverage import Coverage, coverage
 from include.kreislauf.collection.source import TOTAL, CountedSource, Unit
 from include.kreislauf.collection.vintages import choose
-from include.kreislauf.periods import MONTHS, Period
+from include.kreislauf.periods import Period, offset, starts_of
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.contract import Problem
 from include.kreislauf.requirements.sources import CountColumn
@@ -65,13 +65,13 @@ def observe(
         "unit": [one.id for one in units], "revision": [one.revision for one in units],
         "start": pd.to_datetime([one.start for one in units], utc=True),
     })  # fmt: skip
-    expected["period"] = bucket(expected["start"], period)
+    expected["period"] = starts_of(expected["start"], period)
     expected = expected[complete(expected["period"], as_of, period)]
     asked = rows.merge(expected[["unit", "revision"]], on=["unit", "revision"])
     chosen = of_one_age(choose(asked, as_of, source.config.vintage), asked, units)
     found = coverage(expected[["unit", "start", "period"]], chosen)
     kept = chosen[chosen["unit"].isin(found.of_state("there"))]
-    kept = kept.assign(bucket=bucket(kept["start"], period))
+    kept = kept.assign(bucket=starts_of(kept["start"], period))
     snapshots = rows[rows["by"].isin(CUMULATIVE)]
     return Observed(source, kept, chosen, snapshots, found, version)
 
@@ -97,15 +97,6 @@ def of_one_age(chosen: pd.DataFrame, asked: pd.DataFrame, units: Sequence[Unit])
     return found
 
 
-def bucket(starts: pd.Series, period: Period) -> pd.Series:
-    """Start of the period that each time lies in, without a zone."""
-    months = MONTHS[period]
-    numbers = starts.dt.year * 12 + starts.dt.month - 1
-    first = numbers // months * months
-    years, month = first // 12, first % 12 + 1
-    return pd.to_datetime(pd.DataFrame({"year": years, "month": month, "day": 1}))
-
-
 def volume(observed: Observed) -> pd.Series:
     """Everything that was counted in the declared measures, per period: the mean of the units that are there."""
     measures = {column.measure for column in observed.source.config.columns.values()}
@@ -116,7 +107,7 @@ def volume(observed: Observed) -> pd.Series:
 
 def complete(periods: pd.Series, as_of: datetime, period: Period) -> pd.Series:
     """Whether each period (its start, without a zone) had ended at a time."""
-    return periods + pd.DateOffset(months=MONTHS[period]) <= pd.Timestamp(as_of).tz_convert(None)
+    return periods + offset(period) <= pd.Timestamp(as_of).tz_convert(None)
 
 
 def counted_panel(
@@ -179,14 +170,15 @@ def join(
     frames: Sequence[pd.DataFrame], technologies: Sequence[Technology], problem: Problem
 ) -> pd.DataFrame:
     """All sources side by side, with the kind of each technology, from the period in which one of them first saw it."""
-    keys = [problem.entity, problem.time]
+    keys = problem.keys
     whole = frames[0]
     for frame in frames[1:]:
         whole = whole.merge(frame, on=keys, how="outer")
     if technologies and KIND not in whole.columns:
         kinds = {one.name: one.kind for one in technologies}
         whole.insert(1, KIND, whole[problem.entity].map(kinds))
-    whole = whole.sort_values(keys, ignore_index=True)
+    if problem.time:
+        whole = whole.sort_values(keys, kind="stable", ignore_index=True)
     if not technologies:
         return whole
     numbers = whole.drop(columns=[*keys, KIND]).select_dtypes("number")

@@ -22,16 +22,19 @@ from include.kreislauf.errors import SourceError
 from include.kreislauf.handovers import Frozen
 from include.kreislauf.periods import between
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.requirements.sources import Counted
+from include.kreislauf.requirements.sources import Counted, Rows
 
 HISTORY_PERIODS = 8
 VOLUME_PERIODS = 4
+SPARSE = 0.5
+"""Share of missing values from which a delivered column is told of."""
+SHOWN = 10
 
 
 class Finding(Frozen):
     """What one rule found."""
 
-    rule: Literal["completeness", "freshness", "range", "volume", "schema"]
+    rule: Literal["completeness", "freshness", "range", "volume", "schema", "duplicates"]
     level: Literal["ok", "warning", "broken"]
     text: str
     allowed: str = ""
@@ -54,26 +57,34 @@ def findings(
         found += [
             *_freshness(frame, contract, as_of),
             *_empty_columns(frame, contract),
+            *_sparse_columns(frame, contract),
+            *_repeated_rows(frame, contract),
             *_ranges(frame, contract),
         ]
     return sorted(found, key=lambda one: ("broken", "warning", "ok").index(one.level))
 
 
 def _completeness(frame: pd.DataFrame, contract: Contract, as_of: datetime) -> Iterable[Finding]:
-    quality, entities = contract.quality, frame[contract.problem.entity].nunique()
-    enough = len(frame) >= quality.min_rows and entities >= quality.min_entities
+    quality, entity = contract.quality, contract.problem.entity
+    entities = frame[entity].nunique() if entity else None
+    enough = len(frame) >= quality.min_rows and (entities is None or entities >= quality.min_entities)
+    found, least = "", ""
+    if entities is not None:
+        found, least = f" of {entities} entities", f" of {quality.min_entities} entities"
     yield Finding(
         rule="completeness", level="ok" if enough else "broken",
-        text=f"{len(frame)} rows of {entities} entities are known as of {as_of:%Y-%m-%d}",
-        allowed=f"at least {quality.min_rows} rows of {quality.min_entities} entities",
+        text=f"{len(frame)} rows{found} are known as of {as_of:%Y-%m-%d}",
+        allowed=f"at least {quality.min_rows} rows{least}",
         next_step="add sources or lower quality.min_rows or quality.min_entities in the contract",
     )  # fmt: skip
 
 
 def _freshness(frame: pd.DataFrame, contract: Contract, as_of: datetime) -> Iterable[Finding]:
     quality, problem = contract.quality, contract.problem
+    if problem.time is None:
+        return
     newest = frame[problem.time].max().tz_localize("UTC").to_pydatetime()
-    age = between(newest, as_of, problem.period)
+    age = between(newest, as_of, problem.calendar)
     yield Finding(
         rule="freshness", level="ok" if age <= quality.max_age_periods else "broken",
         text=f"the newest row is of {newest:%Y-%m-%d}, {age} {problem.period}s before {as_of:%Y-%m-%d}",
@@ -94,9 +105,33 @@ def _empty_columns(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]
                 )  # fmt: skip
 
 
+def _sparse_columns(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
+    """Delivered columns in which next to nothing stands: a model can learn little from them."""
+    names = [name for source in contract.sources if isinstance(source, Rows) for name in source.columns]
+    missing = frame[names].isna().mean().sort_values(ascending=False, kind="stable")
+    missing = missing[missing >= SPARSE]
+    if len(missing):
+        shown = ", ".join(f"{name} {share:.1%}" for name, share in missing.head(SHOWN).items())
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        yield Finding(
+            rule="completeness", level="warning", text=f"values are missing in most rows: {shown}{more}",
+            allowed=f"less than {SPARSE:.0%} missing in a column", next_step="look at what the source delivers",
+        )  # fmt: skip
+
+
+def _repeated_rows(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
+    """Rows that repeat another one in everything: meant, or delivered twice; both sides of a split may know them."""
+    if contract.problem.unique or not (repeated := int(frame.duplicated().sum())):
+        return
+    yield Finding(
+        rule="duplicates", level="warning", text=f"{repeated} of {len(frame)} rows repeat another one in every column",
+        next_step="if they were delivered twice, correct the source; if rows are about something, name it as "
+        "problem.entity",
+    )  # fmt: skip
+
+
 def _ranges(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
     """Counts are finite and not negative, shares lie between 0 and 1, each key is there once."""
-    keys = [contract.problem.entity, contract.problem.time]
     columns = {
         name: pa.Column(float, _checks(column.show), nullable=True)
         for source in contract.sources
@@ -104,7 +139,7 @@ def _ranges(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
         for name, column in source.columns.items()
     }
     try:
-        pa.DataFrameSchema(columns, unique=keys).validate(frame, lazy=True)
+        pa.DataFrameSchema(columns, unique=contract.problem.unique or None).validate(frame, lazy=True)
     except SchemaErrors as error:
         case = error.failure_cases.head(1).to_dict("records")[0]
         yield Finding(
@@ -113,7 +148,8 @@ def _ranges(frame: pd.DataFrame, contract: Contract) -> Iterable[Finding]:
             next_step="look at the source's last files",
         )  # fmt: skip
     else:
-        yield Finding(rule="range", level="ok", text=f"{len(columns)} counted columns lie in their range")
+        if columns:
+            yield Finding(rule="range", level="ok", text=f"{len(columns)} counted columns lie in their range")
 
 
 def _checks(show: str) -> list[pa.Check]:

@@ -63,7 +63,7 @@ def counted_sources(
     for config in contract.sources:
         if isinstance(config, Counted):
             source = kinds[config.kind].load()(
-                config, technologies, period=contract.problem.period, access=access,
+                config, technologies, period=contract.problem.calendar, access=access,
                 max_bad_lines=contract.quality.max_bad_lines,
             )  # fmt: skip
             source.adopted, source.memory_url = adopted, memory_url

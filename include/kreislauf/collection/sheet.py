@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from include.kreislauf.requirements.sources import Counted, Source
 
 PICTURE = "data_sheet.png"
 SHOWN_GAPS = 12
+SHOWN_TEXT = 60
 _GAPS = {
     "outage": "taken as missing and not as zero", "absent": "taken as missing and not as zero",
     "rejected": "damaged, and looked for again", "unread": "nothing is known of them at this time",
@@ -54,8 +55,7 @@ def data_sheet(contents: Contents, contract: Contract, handover: Handover) -> st
         f"# Data sheet: {contract.title}",
         f"Raw-data version `{handover.output}`, as of {handover.as_of:%Y-%m-%d}, cycle `{handover.cycle_id}`,\n"
         f"contract `{handover.contract_hash[:12]}`, code `{handover.code_version}`.",
-        f"{summary['rows']} rows of {summary['entities']} entities, {contract.problem.period}s {summary['first_period']}\n"
-        f"to {summary['last_period']}.",
+        _extent(summary, contract),
         "## Sources\n\n"
         + "\n".join([*(_origin(source, handover) for source in contract.sources), *contents.places]),
         *(_account(one) for one in contents.observed),
@@ -66,6 +66,13 @@ def data_sheet(contents: Contents, contract: Contract, handover: Handover) -> st
         *([f"![Volume and coverage by {contract.problem.period}]({PICTURE})"] if contents.observed else []),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _extent(summary: Mapping[str, Any], contract: Contract) -> str:
+    of = f" of {summary['entities']} entities" if "entities" in summary else ""
+    period = contract.problem.period
+    when = f", {period}s {summary['first_period']}\nto {summary['last_period']}" if period else ""
+    return f"{summary['rows']} rows{of}{when}."
 
 
 def _origin(source: Source, handover: Handover) -> str:
@@ -153,7 +160,14 @@ def _sightings(proposals: Sequence[Proposal]) -> str:
 def _column(name: str, values: pd.Series) -> str:
     present = values.dropna()
     low, high = (present.min(), present.max()) if len(present) else ("", "")
-    return f"| {name} | {values.dtype} | {low} | {high} | {values.isna().mean():.1%} |"
+    cells = (name, values.dtype, low, high, f"{values.isna().mean():.1%}")
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(value: object) -> str:
+    """What stands in the data, as a table of Markdown can hold it."""
+    text = " ".join(str(value).split())
+    return (text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}…").replace("|", r"\|")
 
 
 def draw(contents: Contents, contract: Contract, path: Path, title: str) -> None:
@@ -163,7 +177,7 @@ def draw(contents: Contents, contract: Contract, path: Path, title: str) -> None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    time = contract.problem.time
+    time = str(contract.problem.time)  # there is one: counted sources need it
     figure, axes = pyplot.subplots(
         len(contents.observed),
         2,

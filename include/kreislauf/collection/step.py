@@ -305,11 +305,16 @@ def read_sources(order: WorkOrder, contract: Contract, settings: Settings) -> pd
 
 
 def _summary(frame: pd.DataFrame, contract: Contract) -> dict[str, Any]:
-    time = frame[contract.problem.time]
-    return {
-        "rows": len(frame),
-        "entities": int(frame[contract.problem.entity].nunique()),
-        "first_period": time.min().date().isoformat(),
-        "last_period": time.max().date().isoformat(),
-        "missing_share": {name: round(float(share), 4) for name, share in frame.isna().mean().items()},
+    """What a program needs to know of the version; of entities and periods only where rows have them."""
+    problem = contract.problem
+    told: dict[str, Any] = {"rows": len(frame)}
+    if problem.entity:
+        told["entities"] = int(frame[problem.entity].nunique())
+    if problem.time:
+        time = frame[problem.time]
+        told |= {"first_period": time.min().date().isoformat(), "last_period": time.max().date().isoformat()}
+    return told | {
+        "missing_share": {
+            name: round(float(share), 4) for name, share in frame.isna().mean().items() if share
+        },
     }

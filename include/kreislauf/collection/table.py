@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from pandera.errors import SchemaErrors
 
 from include.kreislauf.collection.access import Access
 from include.kreislauf.errors import SourceError
-from include.kreislauf.periods import MONTHS
 from include.kreislauf.requirements.contract import Problem
 from include.kreislauf.requirements.sources import Column, Rows, TableSource
 
 SHOWN_FAULTS = 3
+SHOWN_COLUMNS = 30
 FIRST_LINE = 2
 """Number of a file's first row, as people count lines: the header is the first line."""
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
@@ -26,12 +27,13 @@ OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
 def read_table(
     source: TableSource, problem: Problem, data: str, as_of: datetime, access: Access | None = None
 ) -> pd.DataFrame:
-    """The declared columns of every row that was available at ``as_of``, sorted by entity and time.
+    """The declared columns of every row that was available at ``as_of``, sorted by entity and time; of rows without
+    time, in the order of the file.
 
     Parameters
     ----------
     data: what ``{data}`` in the source's URL stands for.
-    as_of: rows of periods that ended later (plus the source's delay) are left out.
+    as_of: rows of times that ended later (plus the source's delay) are left out.
     access: the way to http(s) URLs, which the installation's rules hold for.
 
     Returns
@@ -40,10 +42,10 @@ def read_table(
 
     Raises
     ------
-    SourceError: missing file or column, empty file, wrong type, value out of range, duplicate rows.
+    SourceError: missing file or column, empty file, wrong type, value out of range, duplicate rows, a key without value.
     """
     url = resolve_url(source, data)
-    return checked(_read(url, access), source, problem, url, as_of)
+    return checked(_read(url, access, source), source, problem, url, as_of)
 
 
 def checked(
@@ -67,7 +69,7 @@ def checked(
     """
     if missing := [name for name in source.columns if name not in frame.columns]:
         raise SourceError(
-            f"column {', '.join(missing)} is missing; the file has {', '.join(map(str, frame.columns))}",
+            f"column {_listed(missing)} is missing; the file has {_listed(frame.columns)}",
             where=where, next_step="correct the contract's columns or the source",
         )  # fmt: skip
     if frame.empty:
@@ -77,11 +79,12 @@ def checked(
 
 
 def available(frame: pd.DataFrame, source: Rows, problem: Problem, as_of: datetime) -> pd.DataFrame:
-    """Rows whose period had ended, and whose delay had passed, at ``as_of``."""
-    ends = frame[problem.time] + pd.DateOffset(months=MONTHS[problem.period])
-    known_at = ends + timedelta(days=source.available_after_days)
+    """Rows whose time had ended, and whose delay had passed, at ``as_of``; all of those without time."""
+    if problem.time is None:
+        return frame.reset_index(drop=True)
+    known_at = problem.ends_of(frame[problem.time]) + timedelta(days=source.available_after_days)
     kept = frame[known_at <= pd.Timestamp(as_of).tz_convert(None)]
-    return kept.sort_values([problem.entity, problem.time]).reset_index(drop=True)
+    return kept.sort_values(problem.keys, kind="stable", ignore_index=True)
 
 
 def resolve_url(source: TableSource, data: str) -> str:
@@ -99,13 +102,16 @@ def resolve_url(source: TableSource, data: str) -> str:
     return source.url.replace("{data}", data.rstrip("/"))
 
 
-def _read(url: str, access: Access | None) -> pd.DataFrame:
+def _read(url: str, access: Access | None, source: TableSource) -> pd.DataFrame:
     if url.endswith("/") or (Path(url) / "_delta_log").is_dir():
         return _read_delta(url)
-    read = pd.read_parquet if url.endswith((".parquet", ".pq")) else pd.read_csv
     try:
         with _open(url, access) as file:
-            return read(file)
+            if url.endswith((".parquet", ".pq")):
+                return pd.read_parquet(file)
+            # as it stands there: 007 is no 7, and 1 beside an empty field no 1.0
+            texts = {name: str for name, column in source.columns.items() if column.type != "number"}
+            return pd.read_csv(file, dtype=texts)
     except ImportError as error:
         raise SourceError(
             f"needs a package that is not installed: {error}",
@@ -156,8 +162,11 @@ def _validate(
     frame: pd.DataFrame, source: Rows, problem: Problem, where: str, first_row: int
 ) -> pd.DataFrame:
     schema = pa.DataFrameSchema(
-        {name: _column(column) for name, column in source.columns.items()},
-        unique=[problem.entity, problem.time],
+        {
+            name: _column(column, key=name in (*problem.keys, problem.group))
+            for name, column in source.columns.items()
+        },
+        unique=problem.unique or None,
     )
     try:
         return schema.validate(_convert(frame, source, where, first_row), lazy=True)
@@ -173,7 +182,7 @@ def _convert(frame: pd.DataFrame, source: Rows, where: str, first_row: int) -> p
     for name, column in source.columns.items():
         values = frame[name]
         if column.type == "text":
-            converted[name] = values.astype("str").where(values.notna(), None)
+            converted[name] = _text(values)
             continue
         parsed: Any = pd.to_numeric(values, errors="coerce") if column.type == "number" else _dates(values)
         if len(bad := values.index[parsed.isna() & values.notna()]):
@@ -187,6 +196,13 @@ def _convert(frame: pd.DataFrame, source: Rows, where: str, first_row: int) -> p
     return pd.DataFrame(converted)
 
 
+def _text(values: pd.Series) -> pd.Series:
+    """Text; a column of whole numbers with empty fields among them holds 1.0 for 1."""
+    whole = pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 == 0).all())
+    given = values.astype("Int64") if whole else values
+    return given.astype("str").where(values.notna(), None)
+
+
 def _dates(values: pd.Series) -> pd.Series:
     """Dates in UTC, without a zone. Text must be ISO 8601, so that no month is taken for a day."""
     given = values
@@ -195,7 +211,13 @@ def _dates(values: pd.Series) -> pd.Series:
     return pd.to_datetime(given, errors="coerce", utc=True, format="ISO8601").dt.tz_localize(None)
 
 
-def _column(column: Column) -> pa.Column:
+def _listed(names: Iterable[object]) -> str:
+    first = [str(name) for name in names]
+    more = f" and {len(first) - SHOWN_COLUMNS} more" if len(first) > SHOWN_COLUMNS else ""
+    return ", ".join(first[:SHOWN_COLUMNS]) + more
+
+
+def _column(column: Column, *, key: bool) -> pa.Column:
     checks = []
     if column.minimum is not None:
         checks.append(pa.Check.ge(column.minimum))
@@ -203,7 +225,7 @@ def _column(column: Column) -> pa.Column:
         checks.append(pa.Check.le(column.maximum))
     if column.type == "number":
         checks.append(pa.Check(lambda values: ~values.isin([float("inf"), float("-inf")]), name="finite"))
-    return pa.Column(checks=checks, nullable=not column.required)
+    return pa.Column(checks=checks, nullable=not (column.required or key))
 
 
 def _describe(cases: pd.DataFrame, first_row: int) -> str:
