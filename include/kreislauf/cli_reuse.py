@@ -15,7 +15,7 @@ def add_reuse(commands: Any) -> None:
     what = parser.add_subparsers(required=True, metavar="what")
     text = "say of each result of a cycle why it was used again, or made anew"
     why = what.add_parser("why", help=text, description=text)
-    why.add_argument("use_case")
+    why.add_argument("use_case", help="name of the use case")
     why.add_argument("--cycle", default="", help="its id; empty: the one that handed something over last")
     why.add_argument("--stage", default="", choices=("", *(str(one) for one in Stage)), help="one discipline only")  # fmt: skip
     why.add_argument("--json", action="store_true", help="for programs")

@@ -13,7 +13,7 @@ from include.kreislauf.cli import parser
 from include.kreislauf.reference.command_page import commands
 from include.kreislauf.reference.contract_page import CHOOSES, contract_page, meaning, parts, slug
 from include.kreislauf.reference.examples import APART, example_of, whole
-from include.kreislauf.reference.pages import FOLDER, PAGES
+from include.kreislauf.reference.pages import DOCS, PAGES
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.section import Section
 from include.kreislauf.requirements.strict_yaml import parse
@@ -46,7 +46,9 @@ def test_every_field_says_what_it_means(model: type[Section], name: str) -> None
 def test_every_field_has_an_example_that_is_accepted(model: type[Section], name: str) -> None:
     field = model.model_fields[name]
     written = json.dumps(example_of(model, name))
-    accepted = TypeAdapter(Annotated[field.annotation, "of a field", *field.metadata]).validate_json(written, strict=True)
+    accepted = TypeAdapter(Annotated[field.annotation, "of a field", *field.metadata]).validate_json(
+        written, strict=True
+    )
     assert accepted not in (None, "", ())
 
 
@@ -90,7 +92,7 @@ def test_headings_and_their_links_are_unique() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_reference_is_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), "run: make reference"
+    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "run: make reference"
 
 
 def test_every_argument_of_the_command_line_says_what_it_is() -> None:

@@ -23,7 +23,8 @@ from include.kreislauf.settings import ROOT
 
 USE_CASES = ROOT / "include" / "use_cases"
 SHIPPED = list(contract_files(USE_CASES))
-CONTENT = parse((USE_CASES / "technology_radar" / "contract.yaml").read_text())[0]
+EXAMPLE = USE_CASES / "technology_radar" / "contract.yaml"
+CONTENT = parse(EXAMPLE.read_text())[0]
 TECHNOLOGY = {
     "name": "go", "kind": "language", "languages": ["Go"], "repositories": ["golang/go"], "topics": ["golang"],
     "tags": ["go"], "terms": [{"text": "Go", "exact_case": True, "not_in": ["go to market"]}],
@@ -79,8 +80,8 @@ def test_the_shipped_contracts_are_valid(path: Path):
     assert Contract.model_validate(contract.model_dump(mode="json")) == contract
 
 
-def test_there_is_a_shipped_contract():
-    assert [path.parent.name for path in SHIPPED] == ["technology_radar"]
+def test_the_shipped_use_cases_are_found():
+    assert [path.parent.name for path in SHIPPED] == ["machine_failure", "technology_radar"]
 
 
 @given(st.randoms())
@@ -91,11 +92,11 @@ def test_law_the_order_of_fields_does_not_change_the_hash(random: Any):
 def test_white_space_comments_and_style_do_not_change_the_hash(tmp_path: Path):
     path = tmp_path / "technology_radar" / "contract.yaml"
     path.parent.mkdir()
-    shutil.copy(SHIPPED[0].with_name("technologies.yaml"), path.parent)
+    shutil.copy(EXAMPLE.with_name("technologies.yaml"), path.parent)
     writings = [
-        SHIPPED[0].read_text().replace("\n", "   # a comment\n\n", 1).replace(": ", ":    "),
-        SHIPPED[0].read_text().replace("\n", "\r\n"),
-        "\ufeff" + SHIPPED[0].read_text(),
+        EXAMPLE.read_text().replace("\n", "   # a comment\n\n", 1).replace(": ", ":    "),
+        EXAMPLE.read_text().replace("\n", "\r\n"),
+        "\ufeff" + EXAMPLE.read_text(),
         json.dumps(CONTENT, indent=7),
         yaml.safe_dump(CONTENT, default_flow_style=True),
     ]
@@ -103,7 +104,7 @@ def test_white_space_comments_and_style_do_not_change_the_hash(tmp_path: Path):
     for text in writings:
         path.write_bytes(text.encode())
         hashes.add(load_contract(path).hash)
-    assert hashes == {load_contract(SHIPPED[0]).hash}
+    assert hashes == {load_contract(EXAMPLE).hash}
 
 
 def test_a_default_written_out_or_a_whole_number_for_a_fraction_does_not_change_the_hash():

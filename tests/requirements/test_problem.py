@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from include.kreislauf.requirements.problem import MAX_CLASSES, Problem, fitting
 
+OF_NUMBERS = ("mae", "rmse")
 TIMED = {"entity": "machine", "time": "day", "period": "week"}
 KINDS: dict[str, dict[str, Any]] = {
     "regression": {"kind": "regression"},
@@ -132,8 +133,8 @@ def test_the_entity_may_be_the_group() -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "metrics", "baselines"),
     [
-        ("regression", {}, ("mae", "rmse"), ("prior", "persistence", "momentum", "drift")),
-        ("regression", {"time": None, "period": None}, ("mae", "rmse"), ("prior",)),
+        ("regression", {}, OF_NUMBERS, ("prior", "persistence", "momentum", "drift")),
+        ("regression", {"time": None, "period": None}, OF_NUMBERS, ("prior",)),
         ("binary", {}, ("log_loss", "brier"), ("prior",)),
         ("multiclass", {"time": None, "period": None}, ("log_loss", "brier"), ("prior",)),
     ],

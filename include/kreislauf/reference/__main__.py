@@ -1,9 +1,9 @@
-"""``make reference``: write every page of ``docs/reference``."""
+"""``make reference``: write what below ``docs`` follows from the code."""
 
 from __future__ import annotations
 
-from include.kreislauf.reference.pages import FOLDER, PAGES
+from include.kreislauf.reference.pages import DOCS, PAGES
 
 for name, page in PAGES.items():
-    (FOLDER / name).write_text(page(), encoding="utf-8")
-    print(FOLDER / name)
+    (DOCS / name).write_text(page(), encoding="utf-8")
+    print(DOCS / name)
