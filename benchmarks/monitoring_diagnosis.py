@@ -148,7 +148,7 @@ def _log(store: Store, release: ReleaseRow, history: History, until: float) -> N
         )  # fmt: skip
         came = at + timedelta(days=MATURITY)
         if history.days[number] + MATURITY <= until:
-            answered.append({"prediction_id": f"p{number:06d}", "value": float(history.outcomes[number]),
+            answered.append({"prediction_id": f"p{number:06d}", "use_case": USE_CASE, "value": float(history.outcomes[number]),
                              "observed_at": came, "created_at": came, "logged_at": came})  # fmt: skip
     with store.write() as db:
         insert_rows(db, predictions, asked)

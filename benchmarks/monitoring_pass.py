@@ -147,13 +147,13 @@ SELECT printf('%036d', i), 'radar', 1, printf('e%03d', i % {ENTITIES}), 1, (i % 
   substr(at, 1, 7) || '-01 00:00:00.000000', at, at, 'champion' FROM t
 """
 _OUTCOMES = """
-INSERT INTO outcomes (prediction_id, value, observed_at, created_at, logged_at)
-SELECT id, (rowid / 10) % 5 > 0, as_of, as_of, as_of FROM predictions
+INSERT INTO outcomes (prediction_id, use_case, value, observed_at, created_at, logged_at)
+SELECT id, use_case, (rowid / 10) % 5 > 0, as_of, as_of, as_of FROM predictions
 WHERE rowid > :since AND rowid <= :until AND rowid % 10 = 0
 """
 _MORE = """
-INSERT INTO outcomes (prediction_id, value, observed_at, created_at, logged_at)
-SELECT id, (rowid / 10) % 5 > 0, :at, :at, :at FROM predictions
+INSERT INTO outcomes (prediction_id, use_case, value, observed_at, created_at, logged_at)
+SELECT id, use_case, (rowid / 10) % 5 > 0, :at, :at, :at FROM predictions
 WHERE rowid % 10 = :turn AND rowid > :since AND rowid <= :until LIMIT :new
 """
 

@@ -139,8 +139,8 @@ def _fill(path: Path, number: int) -> None:
     db.execute("BEGIN")
     marks = ", ".join("?" * len(LoggedPrediction._fields))
     db.executemany(f"INSERT INTO predictions ({', '.join(_quoted())}) VALUES ({marks})", _rows(number))
-    chosen = "SELECT id, value + 0.1, as_of, created_at FROM predictions WHERE rowid % 10 = 0"
-    db.execute(f"INSERT INTO outcomes (prediction_id, value, observed_at, created_at) {chosen}")
+    chosen = "SELECT id, use_case, value + 0.1, as_of, created_at FROM predictions WHERE rowid % 10 = 0"
+    db.execute(f"INSERT INTO outcomes (prediction_id, use_case, value, observed_at, created_at) {chosen}")
     db.execute("COMMIT")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()

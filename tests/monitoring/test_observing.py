@@ -251,6 +251,6 @@ def test_reading_on_takes_the_ways_that_cost_what_is_new(store: Store) -> None:
         ]
     assert not [one for one in plans if one.startswith("SCAN")]
     ways = " ".join(plans)
-    assert "ix_outcomes_logged_at (logged_at>?)" in ways
+    assert "ix_outcomes_use_case (use_case=? AND logged_at>?)" in ways
     assert "ix_predictions_as_of (use_case=? AND as_of>? AND as_of<?)" in ways
     assert "ix_predictions_release" not in ways

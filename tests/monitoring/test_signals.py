@@ -259,6 +259,16 @@ def test_reading_the_newest_requests_uses_the_index_of_time(store: Store) -> Non
     assert "ix_predictions_release" not in plan
 
 
+def test_what_a_busy_neighbour_sends_hides_no_feedback(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "OUTCOMES", 3)
+    log(store, [prediction(id="own"), *(prediction(id=f"b{n}", use_case="busy") for n in range(9))])
+    with store.write() as db:
+        busy = [{**outcome(f"b{n}", NOW + 5 * DAY), "use_case": "busy"} for n in range(9)]
+        db.execute(insert(outcomes), [outcome("own", NOW + 4 * DAY), *busy])
+        assert kept.newest_feedback(db, USE_CASE, 1, NOW + 10 * DAY) == NOW + 4 * DAY
+        assert len(kept.newest_outcomes(db, USE_CASE, 1, NOW + 10 * DAY, 10)) == 1
+
+
 def test_old_data_warn_only_where_the_contract_has_a_limit(store: Store) -> None:
     assert not taken(store, NOW + 400 * DAY)["data_freshness"].warning
     found = taken(store, NOW + 400 * DAY, max_age_days=365.0)["data_freshness"]
@@ -266,7 +276,8 @@ def test_old_data_warn_only_where_the_contract_has_a_limit(store: Store) -> None
 
 
 def outcome(id_: str, at: datetime) -> dict[str, Any]:
-    return {"prediction_id": id_, "value": 1.0, "observed_at": at, "created_at": at, "logged_at": at}
+    times = dict.fromkeys(("observed_at", "created_at", "logged_at"), at)
+    return {"prediction_id": id_, "use_case": USE_CASE, "value": 1.0, **times}
 
 
 def test_feedback_is_starved_when_nothing_comes_back(store: Store) -> None:

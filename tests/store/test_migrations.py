@@ -7,15 +7,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from include.kreislauf.errors import StoreError
 from include.kreislauf.store.database import MIGRATIONS, Store
-from include.kreislauf.store.schema import HEAD, metadata
+from include.kreislauf.store.schema import HEAD, metadata, outcomes
 from tests.support import racers
 from tests.support.racing import ProcessRace
 
@@ -53,6 +54,45 @@ def test_the_code_needs_the_newest_revision():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_outcomes_learn_whose_they_are(bare_store: Store):
+    """Also where the prediction itself is in an archive, and only what was rolled up is left."""
+    _migrate(bare_store, "0004")
+    at = "2026-01-01 00:00:00.000000"
+    with bare_store.write() as db:
+        db.execute(
+            text(
+                "INSERT INTO predictions (id, use_case, release, known, period, as_of, created_at) VALUES "
+                f"('p', 'radar', 1, true, '{at}', '{at}', '{at}')"
+            )
+        )
+        db.execute(
+            text(
+                "INSERT INTO log_newest (id, use_case, day, release, arm, known, period, as_of, created_at) VALUES "
+                f"('n', 'other', '2026-01-01', 1, 'champion', true, '{at}', '{at}', '{at}')"
+            )
+        )
+        for one in ("p", "n"):
+            db.execute(
+                text(
+                    f"INSERT INTO outcomes (prediction_id, value, observed_at, created_at) VALUES ('{one}', 1, '{at}', '{at}')"
+                )
+            )
+    bare_store.upgrade()
+    with bare_store.read() as db:
+        found = dict(db.execute(select(outcomes.c.prediction_id, outcomes.c.use_case)).all())
+    assert found == {"p": "radar", "n": "other"}
+
+
+def _migrate(store: Store, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    if store.url.startswith("sqlite"):
+        Path(str(store.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    with store.write() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, revision)
 
 
 def test_an_empty_store_has_no_revision_and_looking_makes_none(bare_store: Store, tmp_path: Path):

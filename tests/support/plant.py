@@ -49,6 +49,11 @@ END = START + timedelta(days=DAYS)
 
 def plant_contract(**changes: Any) -> Contract:
     """A contract about it, not signed by anybody."""
+    return Contract.model_validate(plant_values(**changes))
+
+
+def plant_values(**changes: Any) -> dict[str, Any]:
+    """Such a contract as it stands in a file."""
     values: dict[str, Any] = {
         "version": 1, "name": PLANT, "title": "Machines that fail", "purpose": "Service before it is too late.",
         "owner": "maintenance",
@@ -64,7 +69,7 @@ def plant_contract(**changes: Any) -> Contract:
         }],
         "governor": {"cool_down_days": 7, "max_hops": 4},
     }  # fmt: skip
-    return Contract.model_validate({**values, **changes})
+    return {**values, **changes}
 
 
 @dataclass(frozen=True)
@@ -108,17 +113,17 @@ def learnt() -> tuple[pd.DataFrame, Floats]:
     return machines, _fails(generator, machines, np.ones(3_000))
 
 
-def log(store: Store, happened: Happened) -> None:
+def log(store: Store, happened: Happened, use_case: str = PLANT) -> None:
     """What the service has written down."""
     kinds = set(KINDS) - {"d"}
     rows = happened.sent.to_dict("records")
     asked = [
-        {"id": f"p{number:06d}", "use_case": PLANT, "release": 1, "entity": None, "known": row["kind"] in kinds,
+        {"id": f"{use_case}{number:06d}", "use_case": use_case, "release": 1, "entity": None, "known": row["kind"] in kinds,
          "value": float(value), "period": at, "as_of": at, "created_at": at, "features": json.dumps(row)}
         for number, (at, row, value) in enumerate(zip(happened.at, rows, happened.predicted, strict=True))
     ]  # fmt: skip
     came = [
-        {"prediction_id": one["id"], "value": float(failed), **dict.fromkeys(("observed_at", "created_at", "logged_at"), one["as_of"] + timedelta(days=1))}
+        {"prediction_id": one["id"], "use_case": use_case, "value": float(failed), **dict.fromkeys(("observed_at", "created_at", "logged_at"), one["as_of"] + timedelta(days=1))}
         for one, failed in zip(asked, happened.failed, strict=True)
     ]  # fmt: skip
     with store.write() as db:
@@ -126,26 +131,26 @@ def log(store: Store, happened: Happened) -> None:
         db.execute(insert(outcomes), came)
 
 
-def promote(store: Store, settings: Settings) -> ReleaseRow:
+def promote(store: Store, settings: Settings, use_case: str = PLANT) -> ReleaseRow:
     """The champion as a signed release that is live."""
     machines, failed = learnt()
     chosen = np.take_along_axis(champion().predict_proba(machines), failed.astype(int)[:, None], axis=1)
     profiles = {name: Profile.of_numbers(machines[name]).to_dict() for name in NUMERIC}
     profiles["kind"] = Profile.of_categories(machines["kind"]).to_dict()
     manifest = {
-        "use_case": PLANT, "version": 1, "metrics": {"log_loss": float(-np.log(chosen).mean())},
+        "use_case": use_case, "version": 1, "metrics": {"log_loss": float(-np.log(chosen).mean())},
         "features": {"numeric": NUMERIC, "categorical": {"kind": ["a", "b", "c"]}},
     }  # fmt: skip
     files = {
         release_files.MODEL: dump_model(champion()), release_files.SNAPSHOT: b"{}",
         release_files.GOLDEN: b"{}", release_files.PROFILE: json.dumps(profiles).encode(),
     }  # fmt: skip
-    path = Path("releases") / "1"
+    path = Path(use_case) / "releases" / "1"
     complete, digest = write_release(settings.artefacts / path, manifest, files, SigningKey.of(settings))
-    row = ReleaseRow(PLANT, 1, "c0001", 1, str(path), digest, complete, START, START)
+    row = ReleaseRow(use_case, 1, "c0001", 1, str(path), digest, complete, START, START)
     with store.write() as db:
         live.save_release(db, row)
-        live.promote(db, PLANT, 1, expected=None, cycle_id="c0001", reason="test", as_of=START, now=START)
+        live.promote(db, use_case, 1, expected=None, cycle_id="c0001", reason="test", as_of=START, now=START)
     return row
 
 

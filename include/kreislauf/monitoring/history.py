@@ -1,4 +1,4 @@
-"""A business metric over the whole history of a replay, period by period, whichever release was live."""
+"""A business metric over the whole history of a use case, period by period, whichever release was live."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 from sqlalchemy import Connection, select
 
+from include.kreislauf.evaluation.business import measure_of
+from include.kreislauf.monitoring.measuring import measures_outcome
 from include.kreislauf.monitoring.verdicts import uplift_by_period
-from include.kreislauf.periods import start_of
+from include.kreislauf.periods import Period, start_of
+from include.kreislauf.requirements.business import PerPrediction
 from include.kreislauf.requirements.contract import BusinessMetric, Contract, PortfolioUplift, Reported
-from include.kreislauf.requirements.monitoring import Outcomes
 from include.kreislauf.store import observations
 from include.kreislauf.store.schema import outcomes, predictions, reports
+
+UNTIMED: Period = "month"
+"""Of use cases without time: what is shown together."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ def history_of(
         return _uplifts(db, contract.name, metric, until)
     if isinstance(metric, Reported):
         return _means(_reported(db, contract, metric, until))
-    if isinstance(metric, Outcomes):
+    if isinstance(metric, PerPrediction):
         return _means(_measured(db, contract, metric, until))
     return []
 
@@ -58,27 +64,22 @@ def _reported(
         reports.c.observed_at <= until,
     )
     for row in db.execute(select(*reports.c["period", "release", "value"]).where(*where)):
-        yield start_of(row.period, contract.problem.calendar), row.release, row.value
+        yield start_of(row.period, contract.problem.period or UNTIMED), row.release, row.value
 
 
 def _measured(
-    db: Connection, contract: Contract, metric: Outcomes, until: datetime
+    db: Connection, contract: Contract, metric: PerPrediction, until: datetime
 ) -> Iterable[tuple[datetime, int, float]]:
     joined = predictions.join(outcomes, outcomes.c.prediction_id == predictions.c.id)
-    columns = (
-        predictions.c.as_of,
-        predictions.c.release,
-        predictions.c.value,
-        outcomes.c.value.label("outcome"),
-    )
+    columns = (*predictions.c["as_of", "release", "value"], outcomes.c.value.label("outcome"))
     where = (predictions.c.use_case == contract.name, outcomes.c.observed_at <= until)
-    for row in db.execute(select(*columns).select_from(joined).where(*where)):
-        if metric.measure == "outcome":
-            yield start_of(row.as_of, contract.problem.calendar), row.release, row.outcome
-        elif row.value is not None:
-            distance = abs(row.value - row.outcome)
-            value = distance if metric.tolerance is None else float(distance <= metric.tolerance)
-            yield start_of(row.as_of, contract.problem.calendar), row.release, value
+    rows = db.execute(select(*columns).select_from(joined).where(*where)).all()
+    if not measures_outcome(metric):
+        rows = [row for row in rows if row.value is not None]
+    told = [np.nan if row.value is None else row.value for row in rows]
+    values = measure_of(metric, contract.problem)(told, [row.outcome for row in rows]) if rows else ()
+    for row, value in zip(rows, values, strict=True):
+        yield start_of(row.as_of, contract.problem.period or UNTIMED), row.release, float(value)
 
 
 def _means(rows: Iterable[tuple[datetime, int, float]]) -> list[PeriodLine]:

@@ -80,7 +80,7 @@ def read_on(
     ----------
     mark: of a pass that was not later than ``as_of``; ``None``: everything is new.
     """
-    newest = source.newest(db)
+    newest = _latest(source.newest(db), mark.logged_at if mark else None)
     taken = set(mark.taken) if mark else set()
     if mark is None or mark.logged_at is None:
         written, matured = source.all_of(db), []
@@ -96,6 +96,11 @@ def read_on(
     waiting = {one.id for one in written if one.dated > as_of}
     known = {one.id for one in written if one.id in taken and _is_read_again(one, after)}
     return _in_order(new, as_of), Bookmark(as_of, newest, tuple(sorted(known)), tuple(sorted(waiting)))
+
+
+def _latest(*times: datetime | None) -> datetime | None:
+    """Never earlier than the bookmark: what was taken before it would be taken again."""
+    return max((one for one in times if one), default=None)
 
 
 def _is_read_again(one: Arrival, after: datetime | None) -> bool:

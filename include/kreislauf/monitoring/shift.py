@@ -66,11 +66,10 @@ def novelty(
     sizes = windows(len(rows), SMALLEST, LARGEST)
     if not sizes:
         return unknown(NOVELTY, f"{len(rows)} requests, {SMALLEST} needed", limit)
-    found = []
+    found, names = [], [_same(row) for row in rows]
     for size in sizes:
-        newest = rows[:size]
-        share = sum(not row.known for row in newest) / size
-        worth = effective_size(map(_same, newest))
+        share = sum(not row.known for row in rows[:size]) / size
+        worth = effective_size(names[:size])
         found.append((share_of(share, worth, 1 - ERROR / len(sizes)), size))
     surest, size = max(found, key=lambda one: one[0].low)
     warning = surest.low > limit

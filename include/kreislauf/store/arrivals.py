@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from include.kreislauf.store.schema import log_newest, outcome_conflicts, outcomes, predictions, reports
 
@@ -43,7 +43,7 @@ class Arrivals(Protocol):
     """Where a metric's observations come from."""
 
     def newest(self, db: Connection) -> datetime | None:
-        """When the latest of all was written down, whatever it is about."""
+        """When the latest of the use case was written down, whichever release it is about."""
 
     def all_of(self, db: Connection) -> list[Arrival]:
         """Everything, in any order."""
@@ -77,11 +77,16 @@ class OutcomesOf:
 
     def newest(self, db: Connection) -> datetime | None:
         """See :class:`Arrivals`."""
-        found: datetime | None = db.scalar(select(func.max(outcomes.c.logged_at)))
+        newest = select(func.max(outcomes.c.logged_at)).where(self._sent)
+        found: datetime | None = db.scalar(newest)
         return found
 
+    @property
+    def _sent(self) -> ColumnElement[bool]:
+        return outcomes.c.use_case == self.use_case
+
     def all_of(self, db: Connection) -> list[Arrival]:
-        """See :class:`Arrivals`; costs what the release has predicted, or all outcomes if those are fewer."""
+        """See :class:`Arrivals`; costs what the release has predicted, or the use case's outcomes if those are fewer."""
         found = {one.id: one for one in self._joined(db, log_newest, *self._own(log_newest))}
         found |= {one.id: one for one in self._of_predictions(db)}
         return list(found.values())
@@ -90,22 +95,20 @@ class OutcomesOf:
         return table.c.use_case == self.use_case, table.c.release == self.release
 
     def _of_predictions(self, db: Connection) -> Iterator[Arrival]:
-        number = db.scalar(select(func.count()).select_from(outcomes))
+        number = db.scalar(select(func.count()).select_from(outcomes).where(self._sent))
         more = select(predictions.c.release).where(*self._own(predictions)).offset(number).limit(1)
         if db.scalar(more) is None:
             return self._joined(db, predictions, *self._own(predictions))
         joined = outcomes.outerjoin(predictions, outcomes.c.prediction_id == predictions.c.id)
         query = select(*_OUTCOME, *predictions.c[_PREDICTION]).select_from(joined)
         # an outer join, and no index on what is compared: so SQLite begins with the outcomes
-        own = (
-            func.coalesce(predictions.c.use_case, "") == self.use_case,
-            func.coalesce(predictions.c.release, 0) == self.release,
-        )
-        return self._arrivals(db, query.where(*own))
+        own = func.coalesce(predictions.c.release, 0) == self.release
+        return self._arrivals(db, query.where(self._sent, own))
 
     def logged_after(self, db: Connection, at: datetime) -> list[Arrival]:
         """See :class:`Arrivals`."""
-        return self._predicted(db, db.execute(select(*_OUTCOME).where(outcomes.c.logged_at > at)).all())
+        query = select(*_OUTCOME).where(self._sent, outcomes.c.logged_at > at)
+        return self._predicted(db, db.execute(query).all())
 
     def maturing(self, db: Connection, since: datetime, until: datetime) -> list[Arrival]:
         """See :class:`Arrivals`; of predictions that are still in the store."""
@@ -161,7 +164,8 @@ class ReportsOf:
 
     def newest(self, db: Connection) -> datetime | None:
         """See :class:`Arrivals`."""
-        found: datetime | None = db.scalar(select(func.max(reports.c.logged_at)))
+        newest = select(func.max(reports.c.logged_at)).where(reports.c.use_case == self.use_case)
+        found: datetime | None = db.scalar(newest)
         return found
 
     def all_of(self, db: Connection) -> list[Arrival]:

@@ -83,9 +83,9 @@ def write_outcomes(db: Connection, rows: Sequence[LoggedOutcome]) -> list[Outcom
     for row in rows:
         if use_cases.get(row.prediction_id) == row.use_case:
             first.setdefault(row.prediction_id, row)
-    fields, at = (*LoggedOutcome._fields[1:], "logged_at"), _logged_at(db, outcomes)
-    values = [(*row[1:], at) for row in first.values()]
-    news = {one for (one,) in _insert(db, outcomes, values, fields, returning=fields[0])}
+    fields, at = (*LoggedOutcome._fields, "logged_at"), _logged_at(db, outcomes)
+    values = [(*row, at) for row in first.values()]
+    news = {one for (one,) in _insert(db, outcomes, values, fields, returning="prediction_id")}
     stored = {one: row.value for one, row in first.items() if one in news}
     stored |= _values(db, [one for one in first if one not in news])
     answers: list[OutcomeAnswer] = []

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """Revision the code needs; the newest file in ``migrations/versions`` carries it."""
 
 metadata = MetaData(
@@ -247,7 +247,9 @@ outcomes = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("logged_at", UtcDateTime),  # when the writer wrote it: never simulated, the cursor of monitoring
     Column("client", String(16)),  # id of the API key that sent it
+    Column("use_case", String(64)),  # that of its prediction
     Index("ix_outcomes_logged_at", "logged_at"),
+    Index("ix_outcomes_use_case", "use_case", "logged_at"),
 )  # fmt: skip
 
 outcome_conflicts = Table(

@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 SLICES = 16
 """Parts of a day in which requests are looked at where a day has too many."""
 OUTCOMES = 10_000
-"""Outcomes of the whole store among which those of a release are looked for."""
+"""Outcomes of a use case among which those of a release are looked for."""
 ANSWERED = (Arm.CHAMPION, Arm.BASELINE)
 """The parts of the traffic that the live release answers as such."""
 
@@ -106,9 +106,9 @@ def newest_outcomes(
 ) -> list[Row[Any]]:
     """The newest predictions of a release with an outcome, in the order they were made in.
 
-    They are looked for among the newest :data:`OUTCOMES` of the store. Columns: entity, value, features, as_of, outcome.
+    They are looked for among the newest :data:`OUTCOMES` of the use case. Columns: entity, value, features, as_of, outcome.
     """
-    newest = _newest(until)
+    newest = _newest(use_case, until)
     columns = (*predictions.c["entity", "value", "features", "as_of"], newest.c.value.label("outcome"))
     where = (*_of_release(use_case, release), predictions.c.value.is_not(None))
     query = select(*columns).select_from(_joined(newest)).where(*where)
@@ -117,16 +117,18 @@ def newest_outcomes(
 
 
 def newest_feedback(db: Connection, use_case: str, release: int, until: datetime) -> datetime | None:
-    """When the last outcome of a release was observed, of those among the newest :data:`OUTCOMES` of the store."""
-    newest = _newest(until)
+    """When the last outcome of a release was observed, of those among the newest :data:`OUTCOMES` of the use case."""
+    newest = _newest(use_case, until)
     query = select(func.max(newest.c.observed_at)).select_from(_joined(newest))
     found: datetime | None = db.scalar(query.where(*_of_release(use_case, release)))
     return found
 
 
-def _newest(until: datetime) -> Subquery:
+def _newest(use_case: str, until: datetime) -> Subquery:
     # the order of their writing, which an index has: that of their predictions would mean reading them all
-    known = (outcomes.c.logged_at.is_not(None), outcomes.c.observed_at <= until)
+    known = (
+        outcomes.c.use_case == use_case, outcomes.c.logged_at.is_not(None), outcomes.c.observed_at <= until,
+    )  # fmt: skip
     return select(outcomes).where(*known).order_by(outcomes.c.logged_at.desc()).limit(OUTCOMES).subquery()
 
 
