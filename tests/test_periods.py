@@ -17,6 +17,7 @@ from include.kreislauf.periods import (
     number_of,
     numbers_of,
     offset,
+    per_year,
     shift,
     start_of,
     start_of_number,
@@ -122,3 +123,10 @@ def test_law_numbers_count_periods(a: datetime, b: datetime, period: Period):
 def test_a_new_years_eve_elsewhere_is_new_year_in_utc():
     west = datetime(2015, 12, 31, 22, tzinfo=timezone(timedelta(hours=-3)))
     assert start_of(west, "year") == datetime(2016, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("period", "count"), [("hour", 8760), ("day", 365), ("week", 52), ("month", 12), ("quarter", 4), ("year", 1)]
+)  # fmt: skip
+def test_so_many_periods_have_a_year(period: Period, count: int):
+    assert per_year(period) == count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.preparation.classes import positions
 from include.kreislauf.preparation.declared import DeclaredFeatures, features_of
-from include.kreislauf.preparation.features import ContractFaultError
+from include.kreislauf.preparation.features import ContractFaultError, day_of
+from include.kreislauf.requirements.problem import Problem
 from tests.preparation.tables import table_contract
 from tests.support.use_cases import write_use_case
 
@@ -87,6 +88,16 @@ def test_a_row_is_there_when_its_hours_are_over_and_its_target_when_the_horizon_
 def test_without_hours_a_row_is_there_when_its_period_is_over() -> None:
     starts = shifts("2024-01-01", "2024-01-08", "2024-01-15")
     assert len(weekly(row_hours=None).build(starts, AS_OF)) == 2
+
+
+def test_of_hours_the_time_counts_not_only_the_day() -> None:
+    module = weekly(period="hour", row_hours=None)
+    noon = datetime(2024, 1, 15, 12, 30, tzinfo=UTC)
+    hours = shifts("2024-01-15T09:00", "2024-01-15T10:00", "2024-01-15T11:00", "2024-01-15T12:00")
+    hourly, daily = (Problem.model_validate({**BINARY, **WEEKS, "period": one}) for one in ("hour", "day"))
+    assert day_of(noon, daily) == date(2024, 1, 15)
+    built = module.build(hours, day_of(noon, hourly))
+    assert built["target"].notna().tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("name", ["entity", "target", "period", "group"])

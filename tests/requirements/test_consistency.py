@@ -95,3 +95,18 @@ def test_sources_of_rows_that_may_repeat_cannot_be_joined() -> None:
     text, allowed = fault(problem={"entity": "who", "group": "who"}, sources=both)
     assert text == "2 sources cannot be joined without an entity whose rows are there once"
     assert allowed == "one source, or problem.entity (other than problem.group)"
+
+
+def test_a_column_comes_from_one_source() -> None:
+    sources = [
+        {
+            "kind": "table",
+            "name": name,
+            "url": "x.csv",
+            "columns": {one: {"type": COLUMNS[one]} for one in columns},
+        }
+        for name, columns in (("first", ("who", "x", "y")), ("second", ("who", "x")))
+    ]
+    text, allowed = fault(problem={"entity": "who"}, sources=sources)
+    assert text == "column x is in more than one source"
+    assert allowed == "each column in one source, but for entity and time"

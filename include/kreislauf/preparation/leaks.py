@@ -105,11 +105,12 @@ def correlated_leaks(
     frame: checked features; of classes the target is their position.
     """
     found = []
+    target, known = frame[TARGET], frame[TARGET].notna()
     for name in (one for one in names_of(module) if one in frame.columns):
-        pairs = frame[[name, TARGET]].dropna()
-        if len(pairs) < LEAST_ROWS:
+        both = (known & frame[name].notna()).to_numpy()
+        if both.sum() < LEAST_ROWS:
             continue
-        value, unit = association(pairs[name], pairs[TARGET], classes=bool(problem.classes))
+        value, unit = association(frame[name][both], target[both], classes=bool(problem.classes))
         if abs(value) >= limit - TOLERANCE:
             found.append(Leak(name, "correlation", value, unit))
     return tuple(found)

@@ -46,7 +46,7 @@ def _names_rows(values: pd.Series) -> bool:
 def _counts_rows(values: pd.Series) -> bool:
     """Whether the numbers are whole, all different, and leave few gaps: fewer where they are in no order."""
     known = values.dropna()
-    if len(known) < LEAST_ROWS or known.nunique() < len(known) or (known % 1 != 0).any():
+    if len(known) < LEAST_ROWS or (known % 1 != 0).any() or known.nunique() < len(known):
         return False
     ordered = known.is_monotonic_increasing or known.is_monotonic_decreasing
     dense = len(known) / (known.max() - known.min() + 1)

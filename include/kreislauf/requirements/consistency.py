@@ -41,6 +41,12 @@ def check_columns(sources: tuple[Source, ...], problem: Problem) -> None:
             f"{len(sources)} sources cannot be joined without an entity whose rows are there once",
             allowed="one source, or problem.entity (other than problem.group)",
         )
+    columns = [name for source in sources for name in source.columns if name not in problem.keys]
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise inconsistent(
+            f"column {', '.join(twice)} is in more than one source",
+            allowed="each column in one source, but for entity and time",
+        )
     there = {name for source in sources for name in source.columns}
     wanted = {name for name in (problem.target, problem.group) if name is not None}
     if lacking := sorted(wanted - there):

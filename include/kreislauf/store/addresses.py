@@ -25,7 +25,7 @@ from include.kreislauf.settings import Settings
 
 PARTS: Mapping[Stage, tuple[str, ...]] = {
     Stage.COLLECTION: (
-        "problem.entity", "problem.time", "problem.period", "problem.row_hours",
+        "problem.entity", "problem.group", "problem.time", "problem.period", "problem.row_hours",
         "sources", "technologies", "emerging", "quality",
     ),
     Stage.PREPARATION: (
