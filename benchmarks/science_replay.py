@@ -56,7 +56,7 @@ def features(panel: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, Design]:
 
 def design_of(module: FeatureModule, horizon: int) -> Design:
     """Columns and calendar of the use case."""
-    return Design(tuple(module.NUMERIC), tuple(module.CATEGORICAL), period="quarter", horizon=horizon)
+    return Design(tuple(module.NUMERIC), tuple(module.CATEGORICAL), period="quarter", purge=horizon)
 
 
 def replay(rows: Rows, question: Question, n_jobs: int) -> pd.DataFrame:

@@ -21,11 +21,14 @@ from include.kreislauf.evaluation.models import (
     SegmentScore,
 )
 from include.kreislauf.handovers import Stage, WorkOrder
+from include.kreislauf.requirements.business import DecisionValue
 from include.kreislauf.requirements.contract import Contract, PortfolioUplift
 from include.kreislauf.requirements.loading import contract_path, load_contract
+from include.kreislauf.requirements.monitoring import Outcomes
 from include.kreislauf.requirements.science import Performance, Segment
 from include.kreislauf.settings import ROOT
 from include.kreislauf.statistics.verdicts import Verdict
+from include.kreislauf.training.files import probabilities_of
 
 SCRIPT = "<script>alert(1)</script>"
 PERIODS = pd.date_range("2014-01-01", periods=8, freq="QS")
@@ -59,10 +62,36 @@ def contract(**changes: Any) -> Contract:
     return read.model_copy(update={"performance": performance, "business_metrics": (business,)})
 
 
-def classification(metric: str = "log_loss") -> Contract:
+COSTS = DecisionValue.model_validate({
+    "kind": "decision_value", "name": "downtime_avoided", "without": "run_on", "per": 8, "gate_threshold": 0.5, "threshold": 0.2,
+    "actions": {"run_on": {"fine": 0, "fails": 2000}, "inspect": {"fine": 60, "fails": 200}},
+    "test": {"bounds": [-10, 240]}, "unit": "EUR per machine-hour",
+})  # fmt: skip
+
+
+def classification(metric: str = "log_loss", classes: tuple[str, ...] = ("fine", "fails")) -> Contract:
     changed = contract(metric=metric, baseline="prior")
-    problem = changed.problem.model_copy(update={"kind": "classification"})
-    return changed.model_copy(update={"problem": problem})
+    kind = "binary" if len(classes) == 2 else "multiclass"
+    problem = changed.problem.model_copy(update={"kind": kind, "classes": classes})
+    hits = Outcomes.model_validate({
+        "kind": "outcomes", "name": "right", "measure": "hit", "gate_threshold": 0.6, "threshold": 0.5, "test": {"bounds": [0, 1]},
+    })  # fmt: skip
+    metrics = (COSTS,) if kind == "binary" else (hits,)
+    return changed.model_copy(update={"problem": problem, "business_metrics": metrics})
+
+
+NEAR = Outcomes.model_validate({
+    "kind": "outcomes", "name": "off_by", "measure": "absolute_error", "gate_threshold": 0.2, "threshold": 0.3, "direction": "lower",
+    "test": {"bounds": [0, 2]},
+})  # fmt: skip
+
+
+def timeless(one: Contract) -> Contract:
+    """The same of rows without time and entity."""
+    changes = {"time": None, "period": None, "entity": None, "requests": "features"}
+    metrics = one.business_metrics if one.problem.classes else (NEAR,)
+    changed = {"problem": one.problem.model_copy(update=changes), "business_metrics": metrics}
+    return one.model_copy(update={**changed, "purpose": "To know."})
 
 
 def order() -> WorkOrder:
@@ -108,7 +137,7 @@ def report(**changes: Any) -> Report:
         "candidates": tuple(scores(*pair, coverage=covered) for pair in zip(NAMES, GAINS, strict=True)),
         "baselines": (baseline("persistence", 0.0), baseline("momentum", -0.21)),
         "comparisons": (comparison(NAMES[0]),), "champion_note": "champion compared on 5 periods after 2014-09-30",
-        "held_out": tuple(period.date() for period in PERIODS), "failed": {"knn-002": "timed out after 120 s"},
+        "held_out": tuple(f"{period:%Y-%m-%d}" for period in PERIODS), "failed": {"knn-002": "timed out after 120 s"},
         "unknown_entities": 0.034,
     }  # fmt: skip
     return Report(**{**fields, **changes})
@@ -130,6 +159,7 @@ def decision(winner: str | None = NAMES[0]) -> Decision:
         result(GateReason.PERFORMANCE_SHORT, "+8.4% (+4.3% to +12.2%)"),
         result(GateReason.SEGMENT_SHORT, "the worst is kind framework: +5.4%"),
         result(GateReason.INTERVALS_OFF, "78.3% of outcomes inside"),
+        result(GateReason.CALIBRATION_OFF, "no probabilities to judge"),
         result(GateReason.BUSINESS_METRIC_SHORT, "+0.0213 (+0.0121 to +0.0306)"),
         result(GateReason.WORSE_THAN_CHAMPION, "+6.4% (+2.1% to +10.0%) on 5 periods"),
     )
@@ -159,27 +189,23 @@ def rows(entities: int = 40) -> pd.DataFrame:
     predicted = 0.55 * truth + rng.normal(0.01, 0.05, len(made))
     width = np.where(made["period"] > PERIODS[0], 0.083, np.nan)
     return made.assign(
-        prediction=predicted, target=truth, low=predicted - width, high=predicted + width,
-        baseline=rng.normal(0.02, 0.12, len(made)),
+        fold=[f"{start:%Y-%m-%d}" for start in made["period"]], prediction=predicted, target=truth, low=predicted - width,
+        high=predicted + width, loss=np.abs(truth - predicted),
+        baseline_loss=np.abs(truth - rng.normal(0.02, 0.12, len(made))),
     )  # fmt: skip
 
 
-def probabilities() -> pd.DataFrame:
-    """Probabilities of 1, and what came; a fifth of the outcomes is not known yet."""
-    rng = np.random.default_rng(5)
-    made = rows()[["entity", "period"]]
-    said = rng.beta(2, 2, len(made))
-    came = (rng.random(len(made)) < said).astype(float)
-    target = np.where(np.arange(len(made)) % 5 == 0, np.nan, came)
-    return made.assign(prediction=said, target=target, low=np.nan, high=np.nan, baseline=0.5)
-
-
-def classes(names: tuple[str, ...] = ("rises", "stays", SCRIPT)) -> pd.DataFrame:
-    """Predicted classes and those that came, three of four alike."""
-    made = rows()[["entity", "period"]]
-    came = np.array([names[n * 7 % len(names)] for n in range(len(made))])
-    said = np.where(np.arange(len(made)) % 4 == 0, names[0], came)
-    return made.assign(prediction=said, target=came, low=np.nan, high=np.nan, baseline=names[0])
+def shares(classes: int = 2, seed: int = 5) -> pd.DataFrame:
+    """Probabilities, and the positions of what came, as often as they say; of two classes the second is rare."""
+    rng = np.random.default_rng(seed)
+    made = rows()[["entity", "period", "fold"]]
+    weights = [8.0, 0.6] if classes == 2 else [1.0] * classes
+    said = rng.dirichlet(weights, len(made))
+    came = (rng.random(len(made))[:, None] > said.cumsum(axis=1)).sum(axis=1).astype(float)
+    own = -np.log(np.clip(said[np.arange(len(made)), came.astype(int)], 1e-15, 1))
+    base = -np.log(np.bincount(came.astype(int), minlength=classes) / len(made))[came.astype(int)]
+    columns = {f"p{place}": said[:, place] for place in range(classes)}
+    return made.assign(target=came, loss=own, baseline_loss=base, **columns)
 
 
 TRAINING: dict[str, Any] = {
@@ -206,6 +232,19 @@ def card(**changes: Any) -> Card:
     return Card(**{**fields, **changes})
 
 
-def classification_card(held: pd.DataFrame, metric: str = "log_loss") -> Card:
-    told = report(metric=metric, baseline="prior", coverage=None, baselines=(baseline("prior", 0.0),))
-    return card(contract=classification(metric), report=told, rows=held)
+def classification_card(held: pd.DataFrame, metric: str = "log_loss", names: tuple[str, ...] = ()) -> Card:
+    """The card of a classification, with as many classes as the rows have."""
+    count = len(probabilities_of(held))
+    classes = names or (
+        ("fine", "fails") if count == 2 else tuple(f"class {place:02d}" for place in range(count))
+    )
+    further = {"brier": 0.11, "accuracy": 0.94, "roc_auc": 0.87}
+    told = report(
+        metric=metric, baseline="prior", baselines=(baseline("prior", 0.0),),
+        candidates=tuple(
+            scores(*pair, coverage=None, calibration_error=0.021, calibration_by_chance=0.03, further=further)
+            for pair in zip(NAMES, GAINS, strict=True)
+        ),
+    )  # fmt: skip
+    training = {**TRAINING, "calibration": ["sigmoid", ""]}
+    return card(contract=classification(metric, classes), report=told, rows=held, training=training)

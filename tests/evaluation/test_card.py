@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from sklearn.metrics import roc_auc_score
 
 from include.kreislauf.evaluation.card import Card, model_card, write_card
 from include.kreislauf.evaluation.card_blocks import Bullets, Code, Paragraph, Table, markdown
@@ -21,20 +23,22 @@ from include.kreislauf.evaluation.card_facts import period_label
 from include.kreislauf.evaluation.card_html import html
 from include.kreislauf.evaluation.models import Decision, Estimate, GateReason, Importance
 from include.kreislauf.evaluation.plots import MAX_POINTS, Plot, plots, png
+from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.statistics.verdicts import Verdict
 from tests.evaluation.card_examples import (
     NAMES,
     SCRIPT,
     card,
-    classes,
+    classification,
     classification_card,
     contract,
     decision,
-    probabilities,
     report,
     rows,
     scores,
     segment,
+    shares,
+    timeless,
 )
 
 READER = MarkdownIt("commonmark").enable("table")
@@ -152,7 +156,7 @@ def test_every_gate_with_its_threshold() -> None:
     found = [line.split(" | ")[2] for line in text.splitlines() if "✓" in line]
     assert found == [
         "≥ 4 periods and 100 rows", "gain ≤ 80%", "gain ≥ 2.0% at 80% confidence", "gain by kind ≥ -10%", "80% ± 10 points",
-        "≥ +0.01 log points per period", "error at most 2.0% higher",
+        "≤ 10.0% beside chance", "≥ +0.01 log points per period", "error at most 2.0% higher",
     ]  # fmt: skip
     assert "the worst is kind framework: +5.4%" in text
 
@@ -214,30 +218,110 @@ def test_a_card_where_everything_failed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_card.html", "model_card.md"]
 
 
-@pytest.mark.parametrize("held", [probabilities(), classes()], ids=["probabilities", "classes"])
+OF_TWO = ["reliability.png", "precision_recall.png", "roc.png", "probabilities.png", "decisions.png"]
+OF_MORE = ["confusion.png", "classes.png", "reliability.png"]
+
+
+@pytest.mark.parametrize(("classes", "first"), [(2, OF_TWO), (3, OF_MORE), (20, OF_MORE)])
 @pytest.mark.parametrize("metric", ["log_loss", "brier"])
-def test_a_classification_has_no_intervals(tmp_path: Path, held: pd.DataFrame, metric: str) -> None:
-    text, page = written(tmp_path, classification_card(held, metric))
+def test_a_classification_has_its_own_pictures_and_no_intervals(
+    tmp_path: Path, classes: int, first: list[str], metric: str
+) -> None:
+    one = classification_card(shares(classes), metric)
+    text, page = written(tmp_path, one)
     assert {"log_loss": "log loss (nats)", "brier": "brier (squared probability)"}[metric] in text
     assert "MAE" not in text
     assert "prediction interval" not in text.lower()
     assert "coverage" not in section(text, "All candidates")
-    assert len(page.all("img")) == 5
+    assert [plot.file for plot in plots(one)] == [*first, *FILES[1:]]
+    assert len(page.all("img")) == len(first) + 4
+    assert "accuracy 0.94, brier 0.11, ROC AUC 0.87" in text
+    assert row_of(text, "shares against probabilities").split(" | ")[1:4] == [
+        "2.1%", "up to 3.0% by chance", "≤ 10.0% beside chance",
+    ]  # fmt: skip
+    assert "Probabilities corrected: sigmoid." in section(text, "The model")
 
 
-def test_what_pictures_of_a_classification_say() -> None:
-    calibration, error, *_ = plots(classification_card(probabilities()))
-    assert calibration.alt.startswith("Calibration curve. Predicted probability")
-    assert "256 held-out rows" in calibration.alt
-    assert "Error (log loss) by quarter" in error.alt
-    confusion, wrong, *_ = plots(classification_card(classes()))
-    said = classes()
-    share = (said["prediction"] == said["target"]).mean()
-    assert f"{share:.0%} are right" in confusion.alt
-    assert "Error (share of wrong classes) by quarter: below prior in 8 of 8." in wrong.alt
-    many = plots(classification_card(classes(tuple(f"class {n:02d}" for n in range(20)))))[0]
-    assert "the 12 most frequent of 20 classes" in many.alt
-    png(many)
+def test_what_pictures_of_two_classes_say() -> None:
+    held = shares()
+    one = classification_card(held)
+    reliability, recall, roc, histogram, worth, error, *_ = plots(one)
+    count, happened = len(held), int(held["target"].sum())
+    assert (
+        f"Probability of fails against the share that came true, {count} held-out rows in 10 bins"
+        in reliability.alt
+    )
+    assert f"{happened} of {count} held-out rows are fails" in recall.alt
+    assert f"area {roc_auc_score(held['target'], held['p1']):.3f}" in roc.alt
+    assert f"{held['target'].mean():.3f} came true" in histogram.alt
+    assert one.costs is not None
+    assert f"{one.costs.values(held['p1'], held['target']).mean():.4g} in the mean" in worth.alt
+    assert f"inspect in {(held['p1'] > 60 / 1860).mean():.1%}" in worth.alt
+    assert "Error (log loss) by quarter: below prior in" in error.alt
+    without = replace(one, contract=replace_metrics(one.contract))
+    assert "decisions.png" not in [plot.file for plot in plots(without)]
+
+
+def replace_metrics(one: Contract) -> Contract:
+    """With hits as the only business metric."""
+    return one.model_copy(
+        update={"business_metrics": classification(classes=("a", "b", "c")).business_metrics}
+    )
+
+
+def test_what_is_drawn_of_decisions_are_their_values() -> None:
+    held = shares()
+    one = classification_card(held)
+    axis = drawn(plots(one)[4])
+    (curve,) = axis.of("plot")
+    saved = np.where(held["target"] == 1, 1800.0, -60.0) / 8
+    assert curve[0][1][0] == pytest.approx(saved.mean())
+    assert curve[0][1][-1] == pytest.approx(0.0)
+    assert [args[0] for args, _ in axis.of("axvline")] == [pytest.approx(60 / 1860)]
+
+
+def test_rows_of_one_class_only_have_no_curves() -> None:
+    names = [one.file for one in plots(classification_card(shares().assign(target=0.0)))]
+    assert names[:3] == ["reliability.png", "probabilities.png", "decisions.png"]
+
+
+def test_what_pictures_of_several_classes_say() -> None:
+    held = shares(3)
+    confusion, by_class, reliability, *_ = plots(classification_card(held, names=("rises", "stays", SCRIPT)))
+    right = (held[["p0", "p1", "p2"]].to_numpy().argmax(axis=1) == held["target"]).mean()
+    assert f"{right:.0%} are right" in confusion.alt
+    assert "is found least" in by_class.alt
+    assert "Probability of the predicted class" in reliability.alt
+    many = plots(classification_card(shares(20)))
+    assert "the 12 most frequent of 20 classes" in many[0].alt
+    assert all(len(png(one)) > 5000 for one in many[:3])
+
+
+@pytest.mark.parametrize("kind", ["numbers", "classes"])
+def test_a_card_of_rows_without_time_and_entity_speaks_of_rows(tmp_path: Path, kind: str) -> None:
+    one = card() if kind == "numbers" else classification_card(shares())
+    plain = [
+        found.model_copy(update={"business_by_period": {}, "n_periods": 1}) for found in one.report.candidates
+    ]
+    told = one.report.model_copy(
+        update={
+            "held_out": (),
+            "candidates": tuple(plain),
+            "comparisons": (),
+            "unknown_entities": 0.0,
+            "champion_note": "",
+        }
+    )
+    made = replace(one, contract=timeless(one.contract), report=told, rows=one.rows.drop(columns="period"))
+    text, _ = written(tmp_path, made)
+    assert "one prediction for each row." in text
+    assert "rows from elsewhere, or from later" in section(text, "Limits")
+    assert "≥ 30 rows" in text
+    told = section(text, "Numbers") + section(text, "Limits") + section(text, "What it is for")
+    for word in ("None", "period", "quarter", "technology `"):
+        assert word not in told, word
+    if kind == "numbers":
+        assert "≤ 0.2" in row_of(text, "off by (share)")
 
 
 # --- pictures
@@ -299,7 +383,7 @@ def test_rmse_by_period_is_a_root() -> None:
     held = rows()
     told = card(contract=contract(metric="rmse"), report=report(metric="rmse"))
     lines = {kwargs["label"]: args[1] for args, kwargs in drawn(plots(told)[1]).of("plot")}
-    squares = (held["target"] - held["prediction"]).pow(2).groupby(held["period"]).mean()
+    squares = held["loss"].groupby(held["fold"]).mean()
     np.testing.assert_allclose(lines[NAMES[0]], np.sqrt(squares))
 
 
@@ -336,10 +420,10 @@ def test_an_interval_without_end_is_none() -> None:
 
 
 def test_rows_without_time_have_no_picture_by_period(tmp_path: Path) -> None:
-    timeless = report(
+    without = report(
         held_out=(), candidates=(scores(NAMES[0], 0.084, business_by_period={"held out": 0.02}),)
     )
-    files = write_card(tmp_path, card(rows=rows().drop(columns="period"), report=timeless))
+    files = write_card(tmp_path, card(rows=rows().drop(columns="period"), report=without))
     assert "error_by_period.png" not in files
     assert "predicted.png" in files
     assert "Judged on 324 rows. Nothing" in files["model_card.md"].read_text()
@@ -350,7 +434,8 @@ def test_rows_without_time_have_no_picture_by_period(tmp_path: Path) -> None:
     [
         ("2016-04-01", "quarter", "2016 Q2"), ("2016-12-01", "quarter", "2016 Q4"), ("2016-04-01", "month", "2016-04"),
         (pd.Timestamp("2016-01-01"), "year", "2016"), (pd.Timestamp("2016-01-01").date(), "quarter", "2016 Q1"),
-        ("held out", "quarter", "held out"),
+        ("held out", "quarter", "held out"), ("2016-04-04", "week", "2016-04-04"), ("2016-04-04T08:00", "hour", "2016-04-04 08:00"),
+        ("2016-04-04", None, "2016-04-04"),
     ],
 )  # fmt: skip
 def test_periods_by_name(start: object, period: str, expected: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,7 +41,9 @@ def planted(task: str = "regression", *, turned: bool = False) -> Rows:
         target = target.where(frame["period"] < starts[16], target - 2 * frame["strong"])
     if task == "classification":
         target = (target > 0).astype(float) + (target > 1)
-    design = Design(("noise", "strong", "weak"), ("kind",), task)  # type: ignore[arg-type]
+    design = Design(
+        ("noise", "strong", "weak"), ("kind",), ("low", "middle", "high") if task == "classification" else ()
+    )
     return Rows.of(frame.assign(target=target), design)
 
 
@@ -84,9 +88,8 @@ def test_of_classes_the_loss_of_their_probabilities_counts(judged_by: str) -> No
 def test_a_class_that_was_not_there_to_learn_from_has_a_probability_of_zero() -> None:
     rows = planted("classification")
     late = rows.frame.index[-20:]
-    frame = rows.frame.assign(target=rows.frame["target"].where(~rows.frame.index.isin(late), -1.0))
-    new = Rows.of(frame, rows.design)
-    assert new.classes == ["-1", "0", "1", "2"]
+    frame = rows.frame.assign(target=rows.frame["target"].where(~rows.frame.index.isin(late), 3.0))
+    new = Rows.of(frame, replace(rows.design, classes=(*rows.classes, "new")))
     ranked = found(new, first_of("random_forest", new), {}, "brier")
     assert ranked[0].feature == "strong"
 

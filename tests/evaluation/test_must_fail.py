@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from include.kreislauf.evaluation import gates
 from include.kreislauf.evaluation.gates import GATES, Thresholds, decide
 from include.kreislauf.evaluation.models import Decision, GateReason, Report
+from include.kreislauf.evaluation.report import Question, build_report
 from include.kreislauf.statistics.verdicts import Verdict
-from tests.evaluation.worlds import guess, halves, live, question, report, truth, verdict
+from tests.evaluation.worlds import guess, halves, live, question, report, tried, truth, verdict
 
 ROWS = truth()
 SKILLED = guess(ROWS, 0.6)
@@ -65,6 +66,25 @@ def wrong_at_the_top() -> pd.Series:
 def louder_from_the_held_out_periods_on(factor: float) -> np.ndarray:
     noise = guess(ROWS, 0.0) * np.where(ROWS["part"] == "search", 1.0, factor)
     return np.asarray(ROWS["target"] + 0.5 * noise / max(1.0, factor), dtype=np.float64)
+
+
+def sure_of_failures(more: float, entities: int = 60) -> Report:
+    """Probabilities that tell failures apart, and are too high by so much for those likely to fail."""
+    rows = truth(entities)
+    rng = np.random.default_rng(4)
+    risky = rng.random(len(rows)) < 0.5
+    chance = np.where(risky, 0.65, 0.01)
+    rows = rows.assign(target=(rng.random(len(rows)) < chance).astype(float))
+    said = np.where(risky, chance + more, chance)
+    models = {"ridge": said, "prior": np.full(len(rows), 0.31)}
+    frames = [rows.assign(model=name, p0=1 - one, p1=one) for name, one in models.items()]
+    asked = question(metric="brier", baseline="prior")
+    hits = Question(
+        asked.performance,
+        lambda own: {str(fold): (part["p1"] > 0.5).to_numpy(float) for fold, part in own.groupby("fold")},
+        0.8,
+    )
+    return build_report(pd.concat(frames, ignore_index=True), tried("ridge"), hits)
 
 
 def behind(gap: float) -> Report:
@@ -117,6 +137,8 @@ CASES = [
          lambda: report(ROWS, {"ridge": louder_from_the_held_out_periods_on(8.0)}), "intervals of 80% held"),
     Case(GateReason.INTERVALS_OFF, "errors that shrink as soon as it counts",
          lambda: report(ROWS, {"ridge": louder_from_the_held_out_periods_on(0.5)}), "intervals of 80% held"),
+    Case(GateReason.CALIBRATION_OFF, "right about the order, and much too sure", lambda: sure_of_failures(0.3),
+         "allowed, up to", limits={"min_business": -1.0}),
     Case(GateReason.BUSINESS_METRIC_SHORT, "small errors that recommend the wrong ones",
          lambda: report(ROWS, {"ridge": wrong_at_the_top()}), "portfolio uplift -"),
     Case(GateReason.WORSE_THAN_CHAMPION, "the champion renamed",
@@ -257,3 +279,55 @@ def test_a_segment_is_bad_when_surely_worse_than_the_baseline_and_by_more_than_i
     """Its gain is -19.9%, at best -16.1%: worse for sure, and by more than 18% most likely."""
     assert decide(segmented(max_loss=0.18), Thresholds()).reason is GateReason.SEGMENT_SHORT
     assert decide(segmented(max_loss=0.21), Thresholds()).verdict is Verdict.PASS
+
+
+def test_probabilities_that_come_true_as_far_as_the_contract_asks_pass() -> None:
+    limits = Thresholds(min_business=-1.0)
+    assert decide(sure_of_failures(0.0), limits).verdict is Verdict.PASS
+    assert decide(sure_of_failures(0.15), limits).verdict is Verdict.PASS, "half of 0.15 is less than a tenth"
+    off = decide(sure_of_failures(0.15), limits.model_copy(update={"max_calibration_error": 0.02}))
+    assert off.reason is GateReason.CALIBRATION_OFF
+
+
+def test_a_contract_that_asks_about_no_gain_has_no_question() -> None:
+    models = {"ridge": ROWS["target"]}
+    decision = verdict(ROWS, models, too_good=1.0, interval_tolerance=0.3)
+    assert decision.verdict is Verdict.PASS
+    assert "gain +100.0%: the contract asks about none" in [one.text for one in decision.results["ridge"]]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.05, Verdict.FAIL), (0.5, Verdict.PASS)])
+def test_of_an_error_less_is_better(limit: float, expected: Verdict) -> None:
+    """Of two candidates that reach it the one with the smaller error wins."""
+    asked = question()
+    errors = Question(
+        asked.performance,
+        lambda own: {
+            str(fold): (part["target"] - part["prediction"]).abs().to_numpy()
+            for fold, part in own.groupby("fold")
+        },
+        0.8,
+    )
+    models = {"ridge": guess(ROWS, 0.4), "knn": guess(ROWS, 0.6)}
+    limits = Thresholds(
+        business="mean error",
+        direction="lower",
+        is_uplift=False,
+        min_business=limit if expected is Verdict.PASS else 0.001,
+    )
+    decision = decide(report(ROWS, models, asked=errors), limits)
+    assert decision.verdict is expected
+    if expected is Verdict.PASS:
+        assert decision.winner == "knn"
+        assert "mean error 0.0" in decision.text
+        assert ", at most 0.5 needed" in decision.text
+    else:
+        assert decision.reason is GateReason.BUSINESS_METRIC_SHORT
+    worse = decide(
+        report(ROWS, models, live(ROWS, guess(ROWS, 0.9)), asked=errors),
+        limits.model_copy(update={"champion_tolerance": 9.0, "min_business": 0.5}),
+    )
+    assert (worse.reason, "surely above the champion's" in worse.text) == (
+        GateReason.WORSE_THAN_CHAMPION,
+        True,
+    )

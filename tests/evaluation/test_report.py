@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,15 @@ import pandas as pd
 import pytest
 
 from include.kreislauf.errors import EvaluationError
+from include.kreislauf.evaluation.blocks import blocks_of
 from include.kreislauf.evaluation.models import Report
 from include.kreislauf.evaluation.report import Champion, Question, build_report
 from include.kreislauf.evaluation.segments import segments_of
 from include.kreislauf.requirements.science import Performance, Segment
-from include.kreislauf.training.design import Design
+from include.kreislauf.statistics.calibration import of_classes
+from include.kreislauf.training.design import Design, Rows
 from tests.evaluation.worlds import (
+    BEFORE,
     SEARCH,
     guess,
     halves,
@@ -31,7 +33,7 @@ from tests.evaluation.worlds import (
 ROWS = truth()
 HELD_OUT = ROWS["part"] == "held_out"
 SKILLED = guess(ROWS, 0.6)
-STARTS = [start.date() for start in sorted(ROWS.loc[HELD_OUT, "period"].unique())]
+STARTS = sorted(ROWS.loc[HELD_OUT, "fold"].unique())
 
 
 def refused(frame: pd.DataFrame, match: str) -> None:
@@ -106,7 +108,7 @@ def test_failures_and_unknown_entities_are_told() -> None:
         (lambda own: own[own["entity"] != "e03"], "rows or targets differ"),
         (lambda own: own.assign(entity="x" + own["entity"]), "rows or targets differ"),
         (lambda own: own.assign(target=own["target"] + 1e-9), "rows or targets differ"),
-        (lambda own: pd.concat([own, own[-1:]]), "exactly one row per entity and period"),
+        (lambda own: pd.concat([own, own[-1:]]), "exactly one prediction of each row"),
         (lambda own: own.assign(prediction=own["prediction"].where(own["entity"] != "e03")), "a prediction or a target is missing"),
         (lambda own: own.assign(prediction=np.nan), "a prediction or a target is missing"),
         (lambda own: own.assign(target=np.nan), "a prediction or a target is missing"),
@@ -152,7 +154,7 @@ def test_a_champion_is_compared_only_after_its_training_data() -> None:
 
 @pytest.mark.parametrize("values", [np.where(HELD_OUT, ROWS["target"], 0.0), np.nan])
 def test_a_champion_that_has_seen_all_or_knows_none_is_not_comparable(values: Any) -> None:
-    seen = date(1990, 1, 1) if np.isscalar(values) else STARTS[-1]
+    seen = BEFORE if np.isscalar(values) else STARTS[-1]
     made = report(ROWS, {"ridge": SKILLED}, live(ROWS, values, seen))
     assert made.comparisons == ()
     assert made.champion_note.startswith("champion not comparable")
@@ -183,7 +185,7 @@ def test_every_candidate_is_compared_and_the_renamed_champion_is_recognised() ->
 def test_a_champion_with_two_predictions_of_a_row_is_refused() -> None:
     once = live(ROWS, SKILLED)
     twice = Champion(pd.concat([once.predictions, once.predictions[:1]]), once.trained_until)
-    with pytest.raises(EvaluationError, match=r"(?s)champion.*at most one row"):
+    with pytest.raises(EvaluationError, match=r"(?s)champion.*at most one prediction of each row"):
         report(ROWS, {"ridge": SKILLED}, twice)
 
 
@@ -218,14 +220,15 @@ def test_rows_outside_of_all_segments_belong_to_none() -> None:
 def features() -> tuple[pd.DataFrame, Design]:
     """One entity that is there from the start, and one that came 20 quarters later."""
     starts = pd.date_range("2010-01-01", periods=30, freq="QS")
-    old = pd.DataFrame({"entity": "old", "period": starts, "kind": "language", "x": 1.0})
-    new = pd.DataFrame({"entity": "new", "period": starts[20:], "kind": "tool", "x": 1.0})
+    old = pd.DataFrame({"entity": "old", "period": starts, "kind": "language", "x": 1.0, "target": 0.0})
+    new = pd.DataFrame({"entity": "new", "period": starts[20:], "kind": "tool", "x": 1.0, "target": 0.0})
     return pd.concat([new, old], ignore_index=True), Design(("x",), ("kind",))
 
 
 def test_ages_are_counted_from_an_entitys_first_row() -> None:
     frame, design = features()
     marks = segments_of(frame, design, [Segment(by="entity_age"), Segment(by="kind")])
+    marks = marks.assign(entity=Rows.of(frame, design).frame["entity"])
     by_entity = {name: list(rows["entity_age"]) for name, rows in marks.groupby("entity")}
     assert by_entity["old"] == ["1 to 8 periods"] * 8 + ["9 to 20 periods"] * 12 + ["over 20 periods"] * 10
     assert by_entity["new"] == ["1 to 8 periods"] * 8 + ["9 to 20 periods"] * 2
@@ -253,6 +256,12 @@ def classified(classes: int, skill: float, *, seed: int = 0) -> tuple[pd.DataFra
     return rows, pd.DataFrame(shares, columns=[f"p{n}" for n in range(classes)])
 
 
+def hits(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """By block whether the most probable class came."""
+    right = rows.filter(regex=r"^p\d+$").to_numpy().argmax(axis=1) == rows["target"]
+    return {str(block): part.to_numpy(float) for block, part in right.groupby(rows["block"])}
+
+
 def class_report(metric: str, classes: int, skill: float) -> tuple[pd.DataFrame, Report]:
     rows, shares = classified(classes, skill)
     own = pd.concat([rows, shares], axis=1).assign(model="logistic")
@@ -260,7 +269,7 @@ def class_report(metric: str, classes: int, skill: float) -> tuple[pd.DataFrame,
     asked = Performance.model_validate({"metric": metric, "baseline": "prior", "min_gain": 0.02})
     made = build_report(
         pd.concat([own, prior], ignore_index=True), tried("logistic"),
-        Question(asked, lambda one: float((one["target"] - one["target"].mean())[one["p1"].nlargest(5).index].mean()), 0.8),
+        Question(asked, hits, 0.8),
     )  # fmt: skip
     return own[own["part"] == "held_out"], made
 
@@ -277,7 +286,14 @@ def test_probabilities_are_scored_by_class(metric: str, classes: int) -> None:
     prior = {"log_loss": np.log(classes), "brier": 1 - 1 / classes}
     scores = made.scores("logistic")
     assert scores.error == pytest.approx(by_name[metric])
-    assert scores.further == pytest.approx({name: value for name, value in by_name.items() if name != metric})
+    other = next(name for name in by_name if name != metric)
+    assert scores.further[other] == pytest.approx(by_name[other])
+    right = (shares.argmax(axis=1) == rows["target"]).mean()
+    assert scores.further["accuracy"] == pytest.approx(right)
+    assert ("average_precision" in scores.further) == (classes == 2)
+    assert scores.business.value == pytest.approx(right)
+    expected = of_classes(rows["target"].to_numpy(), shares)
+    assert (scores.calibration_error, scores.calibration_by_chance) == (expected.error, expected.by_chance)
     assert scores.gain.value == pytest.approx(1 - by_name[metric] / prior[metric])
     assert (scores.coverage, scores.half_width) == (None, None)
 
@@ -288,7 +304,7 @@ def test_a_missing_probability_is_refused() -> None:
     frame = pd.concat([rows, shares], axis=1)
     asked = Question(
         Performance.model_validate({"metric": "brier", "baseline": "prior", "min_gain": 0}),
-        lambda _: 0.0,
+        hits,
         0.8,
     )
     both = pd.concat([frame.assign(model="logistic"), rows.assign(model="prior", p0=0.5, p1=0.5)])
@@ -302,14 +318,18 @@ def timeless(per_entity: int = 1, seed: int = 0) -> pd.DataFrame:
     names = [f"e{n:03d}" for n in range(200) for _ in range(per_entity)]
     fold = np.repeat(np.arange(200) % 5 + 1, per_entity)
     rows = pd.DataFrame({"entity": names, "block": names, "time": fold, "fold": [f"fold {n}" for n in fold]})
-    return rows.assign(part=np.where(fold == 5, "held_out", "search"), target=rng.normal(0, 0.1, len(rows)))
+    return rows.assign(
+        row=range(len(rows)),
+        part=np.where(fold == 5, "held_out", "search"),
+        target=rng.normal(0, 0.1, len(rows)),
+    )
 
 
 def plain(rows: pd.DataFrame, marks: pd.DataFrame | None = None, **asked: Any) -> Question:
     own = question(marks=marks, **asked)
     return Question(
         own.performance,
-        lambda one: float(one["target"][one["prediction"].nlargest(5).index].mean()),
+        lambda one: {"held out": one["target"][one["prediction"].nlargest(5).index].to_numpy()},
         0.8,
         1,
         marks,
@@ -335,7 +355,7 @@ def test_rows_without_time_are_drawn_by_entity(per_entity: int) -> None:
 @pytest.mark.parametrize("per_entity", [1, 3])
 def test_rows_without_time_have_segments_too(per_entity: int) -> None:
     rows = timeless(per_entity)
-    marks = rows[["entity"]].assign(half=np.where(rows["entity"] < "e100", "first", "second"))
+    marks = pd.DataFrame({"half": np.where(rows["entity"] < "e100", "first", "second")}, index=rows["row"])
     made = report(rows, {"ridge": guess(rows, 0.5)}, asked=plain(rows, marks, segments=[{"by": "half"}]))
     found = made.scores("ridge").segments
     assert [(one.value, one.n_rows) for one in found] == [
@@ -344,21 +364,45 @@ def test_rows_without_time_have_segments_too(per_entity: int) -> None:
     ]
 
 
-def test_one_mark_per_row_key_or_none_at_all() -> None:
-    marks = pd.concat([halves(ROWS), halves(ROWS).assign(half="both")])
-    with pytest.raises(ValueError, match="many-to-one"):
-        report(ROWS, {"ridge": SKILLED}, asked=question(marks=marks, segments=[{"by": "half"}]))
-
-
-def test_probabilities_are_not_compared_with_a_champion_that_gives_none() -> None:
+def test_probabilities_are_compared_with_the_champions() -> None:
     rows, shares = classified(2, 0.5)
     own, prior = pd.concat([rows, shares], axis=1), rows.assign(model="prior", p0=0.5, p1=0.5)
     asked = Question(
-        Performance.model_validate({"metric": "brier", "baseline": "prior", "min_gain": 0}),
-        lambda _: 0.0,
-        0.8,
+        Performance.model_validate({"metric": "brier", "baseline": "prior", "min_gain": 0}), hits, 0.8
     )
     both = pd.concat([own.assign(model="logistic"), prior])
-    made = build_report(both, tried("logistic"), asked, live(rows, rows["target"]))
-    assert made.comparisons == ()
-    assert made.champion_note == "champion not comparable: a release gives no probabilities"
+    better = own.assign(p1=0.5 * own["p1"] + 0.5 * own["target"], p0=lambda one: 1 - one["p1"])
+    made = build_report(both, tried("logistic"), asked, Champion(better[["row", "p0", "p1"]], STARTS[3]))
+    (beside,) = made.comparisons
+    assert (beside.n_periods, beside.n_rows, beside.same_predictions) == (4, 80, False)
+    assert beside.error > beside.champion_error
+    later = own["fold"] > STARTS[3]
+    right, live_right = ((one.loc[later, "p1"] > 0.5) == one.loc[later, "target"] for one in (own, better))
+    assert beside.business_difference.value == pytest.approx(right.mean() - live_right.mean())
+    same = build_report(both, tried("logistic"), asked, Champion(own[["row", "p0", "p1"]], STARTS[3]))
+    assert same.comparisons[0].same_predictions
+
+
+def test_without_time_a_champion_is_compared_on_the_rows_it_has_not_learnt_from() -> None:
+    rows = timeless()
+    unseen = rows[rows["part"] == "held_out"].iloc[:32].assign(prediction=0.0)
+    made = report(
+        rows, {"ridge": guess(rows, 0.5)}, Champion(unseen[["row", "prediction"]], ""), asked=plain(rows)
+    )
+    assert made.champion_note == "champion compared on 32 held-out rows that it has not learnt from"
+    assert made.comparisons[0].n_rows == 32
+    told = Champion(pd.DataFrame(), "", "champion not comparable: it knows other classes")
+    assert report(rows, {"ridge": guess(rows, 0.5)}, told, asked=plain(rows)).champion_note == told.note
+
+
+def test_very_many_rows_are_drawn_in_bundles() -> None:
+    rows = pd.DataFrame({"block": [f"{number:05d}" for number in range(2500)]})
+    found = list(blocks_of(rows))
+    assert len(found) == 1000
+    assert sorted(np.concatenate([places for _, places in found])) == list(range(2500))
+    few = list(blocks_of(pd.DataFrame({"block": ["b", "a", "b"]})))
+    assert [(name, places.tolist()) for name, places in few] == [("a", [1]), ("b", [0, 2])]
+
+
+def test_candidates_of_an_earlier_version_are_trained_again() -> None:
+    refused(predicted(ROWS, {"ridge": SKILLED}).drop(columns="row"), "earlier version.*train again")

@@ -44,7 +44,7 @@ def test_the_winner_goes_to_deployment_with_its_numbers(trained: Trained) -> Non
     assert set(metrics) == {"mae", "mae_gain", "portfolio_uplift"}
     assert metrics["mae_gain"] >= trained.contract.performance.min_gain
     assert metrics["portfolio_uplift"] >= trained.contract.gate_metric.gate_threshold
-    assert set(shown(summary, "baselines")) == {"persistence", "momentum", "drift"}
+    assert set(shown(summary, "baselines")) == {"persistence", "momentum", "drift", "prior"}
     assert shown(summary, "baselines")["persistence"]["mae_gain"] == 0
     assert shown(summary, "intervals")["gain"].startswith(f"{metrics['mae_gain']:+.1%} (")
     assert shown(summary, "intervals")["business"].startswith(f"{metrics['portfolio_uplift']:+.4f} (")

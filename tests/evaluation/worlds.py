@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from include.kreislauf.evaluation.business import uplifts
 from include.kreislauf.evaluation.gates import Thresholds, decide
 from include.kreislauf.evaluation.models import Decision, Report
 from include.kreislauf.evaluation.report import Champion, Question, build_report
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 SEARCH = 8
 """Periods of the search, before those held out."""
 TOP = 5
-BEFORE = date(1990, 1, 1)
+BEFORE = "1990-01-01"
 """A champion that was trained until then has seen nothing of what is held out."""
 
 
@@ -33,7 +33,7 @@ def truth(entities: int = 20, held_out: int = 8, seed: int = 0) -> pd.DataFrame:
     label = rows["period"].dt.strftime("%Y-%m-%d")
     part = np.where(rows["time"] < SEARCH, "search", "held_out")
     target = np.random.default_rng(seed).normal(0, 0.1, len(rows))
-    return rows.assign(fold=label, block=label, part=part, target=target)
+    return rows.assign(row=range(len(rows)), fold=label, block=label, part=part, target=target)
 
 
 def guess(rows: pd.DataFrame, skill: float, seed: int = 1) -> Floats:
@@ -52,7 +52,7 @@ def predicted(rows: pd.DataFrame, models: Mapping[str, Any]) -> pd.DataFrame:
 def question(*, horizon: int = 1, marks: pd.DataFrame | None = None, **performance: Any) -> Question:
     """What the made-up contract asks; see :class:`Performance`. ``marks``: the segments of the rows."""
     asked = {"metric": "mae", "baseline": "persistence", "min_gain": 0.02, **performance}
-    return Question(Performance.model_validate(asked), uplift, 0.8, horizon, marks)
+    return Question(Performance.model_validate(asked), lambda rows: uplifts(rows, TOP), 0.8, horizon, marks)
 
 
 def uplift(rows: pd.DataFrame) -> float:
@@ -78,14 +78,14 @@ def verdict(
     return decide(report(rows, models, champion, asked), Thresholds(**limits))
 
 
-def live(rows: pd.DataFrame, values: Any, trained_until: date = BEFORE) -> Champion:
+def live(rows: pd.DataFrame, values: Any, trained_until: str = BEFORE) -> Champion:
     """A champion that predicts these values of the rows."""
     shown = rows.assign(prediction=values)
     shown = shown[shown["part"] == "held_out"]
-    return Champion(shown[["entity", "period", "prediction"]], trained_until)
+    return Champion(shown[["row", "prediction"]], trained_until)
 
 
 def halves(rows: pd.DataFrame) -> pd.DataFrame:
     """Segments of the rows: ``half`` is ``first`` or ``second``."""
     half = np.where(rows["entity"] < "e10", "first", "second")
-    return rows[["entity", "period"]].assign(half=half)
+    return pd.DataFrame({"half": half}, index=rows["row"])

@@ -23,7 +23,7 @@ from tests.training.worlds import (
 @pytest.mark.parametrize("horizon", [1, 2, 4])
 def test_baselines_in_time_know_no_future(horizon: int) -> None:
     data = frame()
-    rows = Rows.of(data, replace(DESIGN, horizon=horizon))
+    rows = Rows.of(data, replace(DESIGN, purge=horizon))
     fold = rows.splits(asked("ridge")).held_out[0]
     found = baselines(rows, [fold])
     assert set(found) == {"persistence", "momentum", "drift", "prior"}

@@ -38,7 +38,7 @@ def rare(rows: int = 3000, share: float = 0.02, *, weeks: int = 0, seed: int = 0
     if weeks:
         times = pd.date_range("2024-01-01", periods=weeks * 21, freq="8h")
         frame["period"] = times[np.arange(rows) * len(times) // rows]
-        design = replace(design, period="week", within=True)
+        design = replace(design, period="week", purge=2)
     return Rows.of(frame, design)
 
 
@@ -124,7 +124,7 @@ def test_parts_in_time_predict_each_row_once_and_learn_from_nothing_beside_it(
     weeks: int, horizon: int, rows: int, within: bool
 ) -> None:
     found = rare(rows, 0.3, weeks=weeks)
-    made = Rows(replace(found.design, horizon=horizon, within=within), found.frame)
+    made = Rows(replace(found.design, purge=horizon, within=within), found.frame)
     learn = np.arange(rows - rows // 5)
     parts = parts_of(made, learn)
     if parts:

@@ -89,7 +89,7 @@ def test_splits_follow_the_contract() -> None:
         "2015-07-01", "2015-10-01", "2016-01-01", "2016-04-01", "2016-07-01",
     ]  # fmt: skip
     assert [fold.label for fold in splits.search] == ["2014-10-01", "2015-01-01", "2015-04-01"]
-    later = Rows.of(frame(), replace(DESIGN, horizon=3)).splits(training)
+    later = Rows.of(frame(), replace(DESIGN, purge=3)).splits(training)
     assert [fold.label for fold in later.search] == ["2014-04-01", "2014-07-01", "2014-10-01"]
 
 
@@ -129,7 +129,7 @@ def shifts(weeks: int = 30, machines: int = 4) -> pd.DataFrame:
 
 def test_rows_shorter_than_a_period_are_split_by_the_period_that_holds_them() -> None:
     """A week is predicted from its start on: of a row whose target takes two weeks more, the third knows nothing yet."""
-    design = replace(DESIGN, period="week", horizon=2, within=True)
+    design = replace(DESIGN, period="week", purge=3)
     rows = Rows.of(shifts(), design)
     assert rows.blocks[:3] == ["2024-01-01"] * 3
     assert len(set(rows.blocks)) == 30

@@ -33,7 +33,7 @@ RIDGE = light("ridge")[0]
 
 
 def predictions(data: Any, label: str, horizon: int = 1, candidate: Candidate = RIDGE) -> Floats:
-    rows = Rows.of(data, replace(DESIGN, horizon=horizon))
+    rows = Rows.of(data, replace(DESIGN, purge=horizon))
     splits = rows.splits(asked("ridge", held_out_periods=12))
     fold = next(fold for fold in splits.held_out if fold.label == label)
     found = run(rows, Job(candidate, fold), SEED)

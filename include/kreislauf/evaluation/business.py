@@ -6,13 +6,55 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from include.kreislauf.requirements.business import DecisionValue, PerPrediction
+from include.kreislauf.evaluation.blocks import blocks_of
+from include.kreislauf.inference.predictor import values_of
+from include.kreislauf.requirements.business import DecisionValue, GateMetric, PerPrediction, PortfolioUplift
 from include.kreislauf.requirements.problem import Problem
+from include.kreislauf.statistics.business import portfolio_uplift
 from include.kreislauf.statistics.decisions import LIKELY, Costs
+from include.kreislauf.training.files import probabilities_of
 
 Floats = npt.NDArray[np.float64]
 Measure = Callable[[npt.ArrayLike, npt.ArrayLike], Floats]
+Observe = Callable[[pd.DataFrame], dict[str, Floats]]
+"""By block, in the order of time, the observations that a metric is the mean of; NaN where it is not defined.
+
+Of rows with the columns entity, fold, block, target, and prediction or one column per class.
+"""
+
+
+def observations_of(metric: GateMetric, problem: Problem) -> Observe:
+    """The function that makes observations of held-out rows: one a period of an uplift, else one a row."""
+    if isinstance(metric, PortfolioUplift):
+        return lambda rows: uplifts(rows, metric.top)
+    measure = measure_of(metric, problem)
+
+    def observe(rows: pd.DataFrame) -> dict[str, Floats]:
+        predicted, found = logged(rows), np.full(len(rows), np.nan)
+        known = np.isfinite(predicted)
+        found[known] = measure(predicted[known], rows["target"].to_numpy(np.float64)[known])
+        return {block: found[places] for block, places in blocks_of(rows)}
+
+    return observe
+
+
+def uplifts(rows: pd.DataFrame, top: int) -> dict[str, Floats]:
+    """By period its portfolio uplift."""
+    found = {}
+    for fold, part in rows.groupby("fold", sort=True):
+        value = portfolio_uplift(
+            part["prediction"].to_numpy(), part["target"].to_numpy(), top, names=part["entity"].tolist()
+        )
+        found[str(fold)] = np.array([value])
+    return found
+
+
+def logged(rows: pd.DataFrame) -> Floats:
+    """What a release would log of each row, (n,), see :func:`measure_of`; NaN where there is no prediction."""
+    shares = probabilities_of(rows)
+    return values_of(rows[shares].to_numpy(np.float64)) if shares else rows["prediction"].to_numpy(np.float64)
 
 
 def costs_of(metric: DecisionValue, problem: Problem) -> Costs:

@@ -82,19 +82,33 @@ def _decision(card: Card) -> list[Block]:
 
 
 def _purpose(card: Card) -> list[Block]:
-    problem = card.contract.problem
-    ahead = f"{problem.horizon} {problem.period}{'s' if problem.horizon > 1 else ''} ahead"
-    made: Text = (
-        f"A {problem.kind}: one prediction for each ",
-        Code(problem.entity),
-        f" and {problem.period}, {ahead}.",
-    )
     return [
         Heading("What it is for"),
         Paragraph(card.contract.purpose),
-        Paragraph(made),
+        Paragraph(_made(card)),
         Paragraph(f"Owner: {card.contract.owner}."),
     ]
+
+
+def _made(card: Card) -> Text:
+    """What is predicted, for what, and how far ahead."""
+    problem = card.contract.problem
+    kinds = {"regression": "A number", "binary": "One of two classes", "multiclass": "One of several classes"}
+    of = (", of ", *_names(problem.classes)) if problem.classes else ()
+    about: tuple[Inline, ...] = ("each ", Code(problem.entity)) if problem.entity else ("each row",)
+    when = f" and {_stretch(card)}, {_ahead(card)}." if problem.time else "."
+    return (kinds[problem.kind], *of, ": one prediction for ", *about, when)
+
+
+def _stretch(card: Card) -> str:
+    """What a row with time is about."""
+    hours = card.contract.problem.row_hours
+    return f"{hours:g} hours" if hours else str(card.contract.problem.period)
+
+
+def _ahead(card: Card) -> str:
+    problem = card.contract.problem
+    return f"{problem.horizon} {problem.period}{'s' if problem.horizon > 1 else ''} ahead"
 
 
 def _model(card: Card, subject: Scores) -> list[Block]:
@@ -111,6 +125,9 @@ def _model(card: Card, subject: Scores) -> list[Block]:
     ]
     if until:
         items.append(f"Trained on targets until {until}.")
+    if card.contract.problem.classes and (corrected := card.training.get("calibration")):
+        method, why = corrected
+        items.append(f"Probabilities corrected: {method}{f' ({why})' if why else ''}.")
     found: list[Block] = [Heading("The model"), Bullets(tuple(items))]
     if searched := tables.search(card):
         found += [Paragraph("What was searched, by family:"), searched]
@@ -174,7 +191,8 @@ def _limits(card: Card) -> Iterator[Text]:
     subject, problem = card.subject, card.contract.problem
     if subject:
         periods = f" in {tables.held_out(card)}" if card.report.held_out else ""
-        yield f"Judged on {subject.n_rows:,} rows{periods}. Nothing here is known of later {problem.period}s."
+        later = f"later {problem.period}s" if problem.time else "rows from elsewhere, or from later"
+        yield f"Judged on {subject.n_rows:,} rows{periods}. Nothing here is known of {later}."
     tried = len(card.report.candidates)
     if tried > 1:
         yield f"The best of {tried} candidates, chosen on these rows: expect somewhat less than its numbers."
@@ -188,10 +206,13 @@ def _limits(card: Card) -> Iterator[Text]:
     yield from _promise(card, subject)
     if card.decision.verdict is not Verdict.PASS:
         yield (Strong("Not to be released"), ": the gates have not let it pass.")
+    unknown = (
+        f"a {problem.entity} that the training data do not know" if problem.entity else "rows of another kind"
+    )
+    far = f", more than {_ahead(card)}" if problem.time else ""
     yield (
-        f"Not to be used for a {problem.entity} that the training data do not know, more than {problem.horizon} "
-        f"{problem.period}{'s' if problem.horizon > 1 else ''} ahead, when features are missing or have shifted, or to "
-        "explain causes: importance says what the model uses, not what makes the outcome."
+        f"Not to be used for {unknown}{far}, when features are missing or have shifted, or to explain causes: importance "
+        "says what the model uses, not what makes the outcome."
     )
 
 
@@ -202,15 +223,16 @@ def _small_segments(card: Card, subject: Scores) -> Iterator[Text]:
 
 
 def _promise(card: Card, subject: Scores | None) -> Iterator[Text]:
-    if subject is None or card.contract.problem.kind == "classification":
+    if subject is None or card.contract.problem.task == "classification":
         return
     if subject.coverage is None:
         yield "There are no prediction intervals: how far a single prediction may be off is not known."
         return
     level = card.contract.performance.interval
+    one = card.contract.problem.entity or "row"
     yield (
         f"Prediction intervals come from the residuals of earlier predictions. They are made to hold {level:.0%} of "
-        f"outcomes on average, and held {subject.coverage:.1%} here. They do not promise that for one {card.contract.problem.entity}, "
+        f"outcomes on average, and held {subject.coverage:.1%} here. They do not promise that for one {one}, "
         "for one segment, or after the world has changed."
     )
 

@@ -8,13 +8,16 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from include.kreislauf.evaluation.business import costs_of
 from include.kreislauf.evaluation.models import Decision, Importance, Report, Scores, SegmentScore
 from include.kreislauf.handovers import WorkOrder
+from include.kreislauf.periods import Period
+from include.kreislauf.requirements.business import DecisionValue
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.science import Segment
+from include.kreislauf.statistics.decisions import Costs
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,8 @@ class Card:
 
     Parameters
     ----------
-    rows: held-out rows of the winner, or of the candidate that came closest: entity, period, prediction, target,
-        low, high (not finite where there is no interval) and baseline; no period where there is no time. In classification prediction, target and baseline
-        are classes, or the target is 0 or 1 and the others are probabilities of 1. May be empty.
+    rows: held-out rows of the winner, or of the candidate that came closest: fold, target, loss and baseline_loss; of
+        numbers prediction, low and high (not finite where there is no interval); of classes p0, p1, ... May be empty.
     importance: most important first; may be empty.
     training: facts of the training, where they are known: ``features`` and ``candidates`` (versions), ``numeric`` and
         ``categorical`` (lists of features), ``trained_until``, ``search`` (a dict per family: family, configurations,
@@ -54,6 +56,13 @@ class Card:
         """Whether its predictions come with intervals."""
         return self.subject is not None and self.subject.coverage is not None
 
+    @property
+    def costs(self) -> Costs | None:
+        """What acting on a prediction costs; ``None``: the contract has no such matrix."""
+        problem = self.contract.problem
+        found = [one for one in self.contract.business_metrics if isinstance(one, DecisionValue)]
+        return costs_of(found[0], problem) if found else None
+
     def segment_rule(self, segment: SegmentScore) -> Segment | None:
         """What the contract says of a segment."""
         return next((one for one in self.contract.performance.segments if one.by == segment.by), None)
@@ -64,7 +73,7 @@ class Card:
         return rule is not None and segment.n_rows < rule.min_rows
 
 
-def period_label(start: object, period: str) -> str:
+def period_label(start: object, period: Period | None) -> str:
     """A period as people name it: ``2016 Q2``; a text that is no date stays as it is."""
     try:
         time = datetime.fromisoformat(str(start))
@@ -72,7 +81,10 @@ def period_label(start: object, period: str) -> str:
         return str(start)
     if period == "quarter":
         return f"{time.year} Q{(time.month + 2) // 3}"
-    return f"{time:%Y-%m}" if period == "month" else f"{time:%Y}"
+    forms: dict[Period | None, str] = {
+        "month": "%Y-%m", "year": "%Y", "week": "%Y-%m-%d", "day": "%Y-%m-%d", "hour": "%Y-%m-%d %H:%M",
+    }  # fmt: skip
+    return f"{time:{forms[period]}}" if period in forms else str(start)
 
 
 def finite(values: Iterable[float | None]) -> list[float]:
@@ -80,18 +92,11 @@ def finite(values: Iterable[float | None]) -> list[float]:
     return [float(value) for value in values if value is not None and isfinite(value)]
 
 
-def are_probabilities(rows: pd.DataFrame) -> bool:
-    """Whether rows of a classification hold probabilities of the outcome 1, not classes."""
-    columns = rows[["prediction", "target"]]
-    if not all(pd.api.types.is_numeric_dtype(columns[name]) for name in columns):
-        return False
-    values = columns.dropna().to_numpy(dtype=np.float64)
-    return bool(np.isin(values[:, 1], (0, 1)).all() and ((values >= 0) & (values <= 1)).all())
-
-
 def metric_label(name: str) -> str:
     """A metric as people write it."""
-    return words(name) if "_" in name or name == "brier" else name.upper()
+    if name == "roc_auc":
+        return "ROC AUC"
+    return words(name) if "_" in name or name in ("brier", "accuracy") else name.upper()
 
 
 def words(name: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from include.kreislauf.evaluation.card_blocks import Code, Strong, Table, Text
 from include.kreislauf.evaluation.card_facts import Card, metric_label, period_label, words
-from include.kreislauf.evaluation.gates import GATES, Thresholds
+from include.kreislauf.evaluation.gates import ANY_GAIN, GATES, Thresholds, form_of, threshold_of
 from include.kreislauf.evaluation.models import Comparison, Estimate, GateReason, Scores, SegmentScore
+from include.kreislauf.requirements.contract import PortfolioUplift
 from include.kreislauf.statistics.metrics import metric
 from include.kreislauf.statistics.verdicts import Verdict
 
@@ -17,6 +18,7 @@ QUESTIONS = {
     GateReason.PERFORMANCE_SHORT: "better than the baseline",
     GateReason.SEGMENT_SHORT: "no segment does badly",
     GateReason.INTERVALS_OFF: "intervals hold what they promise",
+    GateReason.CALIBRATION_OFF: "probabilities come true",
     GateReason.BUSINESS_METRIC_SHORT: "business metric reached",
     GateReason.WORSE_THAN_CHAMPION: "not worse than the champion",
 }
@@ -40,8 +42,11 @@ def numbers(card: Card, subject: Scores) -> Table:
         *(_error_beside_champion(card, comparison) if comparison else ()),
         *_business(card, subject, comparison),
         *_intervals(card, subject),
+        *_calibration(card, subject),
     ]
     caption = f"Numbers of {subject.name} with their intervals and thresholds"
+    if not report.held_out:
+        rows = [(*row[:4], str(row[4]).partition(" in ")[0]) for row in rows]
     return Table(caption, ("measure", "value", "interval", "must be", "held-out rows"), "lrrll", tuple(rows))
 
 
@@ -77,14 +82,34 @@ def _error_beside_champion(card: Card, comparison: Comparison) -> list[tuple[Tex
 
 def _business(card: Card, subject: Scores, comparison: Comparison | None) -> list[tuple[Text, ...]]:
     rule = card.contract.gate_metric
-    threshold, periods = f"≥ {rule.gate_threshold:+.4g}", f"{subject.n_periods} periods"
+    is_uplift = isinstance(rule, PortfolioUplift)
+    counted = f"{subject.n_periods} periods" if is_uplift else _rows(subject)
     found: list[tuple[Text, ...]] = [
-        _estimate(f"{words(rule.name)} ({rule.unit})", subject.business, "+.4f", threshold, periods)
-    ]
+        _estimate(
+            f"{words(rule.name)} ({rule.unit})", subject.business, form_of(is_uplift, 4), _business_threshold(card), counted
+        )
+    ]  # fmt: skip
     if comparison:
         what, difference = f"{words(rule.name)} less the champion's", comparison.business_difference
-        found.append(_estimate(what, difference, "+.4f", "not surely below 0", _rows(comparison)))
+        limit = f"not surely {'below' if rule.direction == 'higher' else 'above'} 0"
+        form = "+.4f" if is_uplift else "+.4g"
+        found.append(_estimate(what, difference, form, limit, _rows(comparison)))
     return found
+
+
+def _business_threshold(card: Card) -> str:
+    rule = card.contract.gate_metric
+    sign = "≥" if rule.direction == "higher" else "≤"
+    return f"{sign} {threshold_of(rule):{'+.4g' if isinstance(rule, PortfolioUplift) else '.4g'}}"
+
+
+def _calibration(card: Card, subject: Scores) -> list[tuple[Text, ...]]:
+    if subject.calibration_error is None:
+        return []
+    limit = f"≤ {card.contract.performance.max_calibration_error:.1%} beside chance"
+    chance = f"up to {subject.calibration_by_chance:.1%} by chance"
+    what = "shares against probabilities, in the mean"
+    return [(what, f"{subject.calibration_error:.1%}", chance, limit, _rows(subject))]
 
 
 def _intervals(card: Card, subject: Scores) -> list[tuple[Text, ...]]:
@@ -113,6 +138,7 @@ def candidates(card: Card) -> Table:
     """Every candidate and baseline on the same rows, then those that came to nothing."""
     report, closest = card.report, card.subject
     business = words(card.contract.gate_metric.name)
+    form = form_of(isinstance(card.contract.gate_metric, PortfolioUplift), 4)
     covered = any(one.coverage is not None for one in report.candidates)
     heads = ("model", "family", metric_label(report.metric), f"gain over {report.baseline}", business,
              *(("coverage",) if covered else ()), "outcome")  # fmt: skip
@@ -120,7 +146,7 @@ def candidates(card: Card) -> Table:
     for one in (*report.candidates, *report.baselines):
         name: Text = Strong(one.name) if closest and one.name == closest.name else one.name
         inside = NONE if one.coverage is None else f"{one.coverage:.1%}"
-        own = (name, words(one.family), f"{one.error:.4g}", one.gain.text(), one.business.text("+.4f"))
+        own = (name, words(one.family), f"{one.error:.4g}", one.gain.text(), one.business.text(form))
         rows.append((*own, *((inside,) if covered else ()), _outcome(card, one)))
     for failed, why in report.failed.items():
         blank = (NONE,) * (4 + covered)
@@ -157,14 +183,17 @@ def _threshold(card: Card, gate: GateReason) -> str:
         card.contract.gate_metric,
         Thresholds.of(card.contract),
     )
+    least = f"{limits.min_periods} periods and " if card.contract.problem.time else ""
+    asked = rule.too_good_to_be_true
     losses = ", ".join(f"{one.by} ≥ {-one.max_loss:+.0%}" for one in rule.segments if one.required)
     return {
-        GateReason.NOT_ENOUGH_ROWS: f"≥ {limits.min_periods} periods and {limits.min_rows} rows",
-        GateReason.TOO_GOOD_TO_BE_TRUE: f"gain ≤ {rule.too_good_to_be_true:.0%}",
+        GateReason.NOT_ENOUGH_ROWS: f"≥ {least}{limits.min_rows} rows",
+        GateReason.TOO_GOOD_TO_BE_TRUE: f"gain ≤ {asked:.0%}" if asked < ANY_GAIN else NONE,
         GateReason.PERFORMANCE_SHORT: f"gain ≥ {rule.min_gain:.1%} at {rule.confidence:.0%} confidence",
         GateReason.SEGMENT_SHORT: f"gain by {losses}" if losses else NONE,
         GateReason.INTERVALS_OFF: f"{rule.interval:.0%} ± {rule.interval_tolerance * 100:.0f} points",
-        GateReason.BUSINESS_METRIC_SHORT: f"≥ {business.gate_threshold:+.4g} {business.unit}",
+        GateReason.CALIBRATION_OFF: f"≤ {rule.max_calibration_error:.1%} beside chance",
+        GateReason.BUSINESS_METRIC_SHORT: f"{_business_threshold(card)} {business.unit}",
         GateReason.WORSE_THAN_CHAMPION: f"error at most {rule.champion_tolerance:.1%} higher",
     }.get(gate, NONE)
 

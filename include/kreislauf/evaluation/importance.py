@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from include.kreislauf.evaluation.models import Importance
 from include.kreislauf.preparation.splits import Splits
 from include.kreislauf.statistics.metrics import Metric
+from include.kreislauf.training.calibration import Method
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.ensembles import assemble, is_ensemble, weights_of
 from include.kreislauf.training.families import Candidate
@@ -20,7 +21,13 @@ REPEATS = 3
 
 
 def importances(
-    rows: Rows, splits: Splits, candidate: Candidate, members: dict[str, Candidate], metric: Metric, seed: int
+    rows: Rows,
+    splits: Splits,
+    candidate: Candidate,
+    members: dict[str, Candidate],
+    metric: Metric,
+    seed: int,
+    calibration: Method = "none",
 ) -> tuple[Importance, ...]:
     """By how much each feature's permutation over the held-out rows raises the error; most important first.
 
@@ -40,7 +47,7 @@ def importances(
         return -metric.total(float(metric.losses(outcomes, shown(fitted, rows, features)).mean()))
 
     with one_thread():
-        model = _model(rows, candidate, members, learn, seed)
+        model = _model(rows, candidate, members, learn, seed, calibration)
         found = permutation_importance(
             model, rows.features(predicted), rows.outcomes[predicted], scoring=score, n_repeats=REPEATS, random_state=seed
         )  # fmt: skip
@@ -54,9 +61,14 @@ def importances(
 
 
 def _model(
-    rows: Rows, candidate: Candidate, members: dict[str, Candidate], learn: np.ndarray, seed: int
+    rows: Rows,
+    candidate: Candidate,
+    members: dict[str, Candidate],
+    learn: np.ndarray,
+    seed: int,
+    calibration: Method,
 ) -> Pipeline:
     if not is_ensemble(candidate):
-        return fit(rows, candidate, learn, seed)
-    fitted = {name: fit(rows, members[name], learn, seed) for name in weights_of(candidate)}
+        return fit(rows, candidate, learn, seed, calibration)
+    fitted = {name: fit(rows, members[name], learn, seed, calibration) for name in weights_of(candidate)}
     return assemble(candidate, fitted, rows)

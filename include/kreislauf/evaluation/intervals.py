@@ -15,7 +15,7 @@ def with_intervals(rows: pd.DataFrame, coverage: float, horizon: int) -> pd.Data
     ----------
     rows: of the search and held out, columns part, fold, time, prediction, target. Without time (one held-out fold)
         the residuals of the search calibrate the held-out predictions.
-    horizon: periods until a residual is known.
+    horizon: periods until a residual is known, as :func:`~include.kreislauf.training.design.purge_of` counts.
     """
     residuals = (rows["target"] - rows["prediction"]).to_numpy(np.float64)
     made = rows["time"].to_numpy(np.int64)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -36,6 +36,17 @@ class Estimate(Frozen):
         high = float("inf") if self.high is None else self.high
         return at_least(Interval(low, self.value, high, self.level), threshold)
 
+    def within(self, threshold: float, direction: Literal["higher", "lower"]) -> Verdict:
+        """Whether it reaches a threshold from its better side."""
+        if direction == "higher":
+            return self.against(threshold)
+        return self.mirrored().against(-threshold)
+
+    def mirrored(self) -> Estimate:
+        """The number with the other sign: less becomes more."""
+        value, low, high = (None if one is None else -one for one in (self.value, self.high, self.low))
+        return Estimate(value=value, low=low, high=high, level=self.level)
+
     def text(self, form: str = "+.1%") -> str:
         """Value and interval: ``+8.4% (+5.1% to +11.0%)``."""
         if self.value is None:
@@ -66,21 +77,27 @@ class Scores(Frozen):
     error: float
     """The contract's performance metric."""
     further: dict[str, float]
-    """Other metrics of the same kind, by name."""
+    """Other metrics of the same kind, and scores that people know, by name."""
     gain: Estimate
     """Share by which the baseline's error is undercut on the same rows; negative is worse."""
     business: Estimate
-    """The business metric, mean over periods."""
+    """The business metric, mean over periods or rows."""
     business_by_period: dict[str, float]
     coverage: float | None = Field(None, description="Share of outcomes inside their prediction intervals.")
     half_width: float | None = Field(None, description="Of the interval around the next prediction.")
+    calibration_error: float | None = Field(
+        None, description="Of classes: by how much shares and probabilities differ, in the mean."
+    )
+    calibration_by_chance: float | None = Field(
+        None, description="An error that chance alone makes in one case of twenty."
+    )
     segments: tuple[SegmentScore, ...] = ()
     n_periods: int
     n_rows: int
 
 
 class Comparison(Frozen):
-    """A candidate beside the champion, on the held-out rows after the champion's training data."""
+    """A candidate beside the champion, on the held-out rows that the champion has not learnt from."""
 
     candidate: str
     error: float
@@ -88,7 +105,7 @@ class Comparison(Frozen):
     gain: Estimate
     """Share by which the champion's error is undercut."""
     business_difference: Estimate
-    """Candidate minus champion, mean over periods."""
+    """Candidate minus champion, mean over periods or rows."""
     same_predictions: bool
     n_periods: int
     n_rows: int
@@ -111,7 +128,8 @@ class Report(Frozen):
     baselines: tuple[Scores, ...]
     comparisons: tuple[Comparison, ...]
     champion_note: str
-    held_out: tuple[date, ...]
+    held_out: tuple[str, ...]
+    """Labels of the held-out periods; none where rows have no time."""
     failed: dict[str, str] = Field(
         default_factory=dict, description="Candidates that came to nothing, and why."
     )
@@ -138,6 +156,7 @@ class GateReason(StrEnum):
     PERFORMANCE_SHORT = "performance_short"
     SEGMENT_SHORT = "segment_short"
     INTERVALS_OFF = "intervals_off"
+    CALIBRATION_OFF = "calibration_off"
     BUSINESS_METRIC_SHORT = "business_metric_short"
     WORSE_THAN_CHAMPION = "worse_than_champion"
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -12,18 +11,24 @@ import numpy.typing as npt
 import pandas as pd
 
 from include.kreislauf.errors import EvaluationError
+from include.kreislauf.evaluation.blocks import blocks_of
+from include.kreislauf.evaluation.business import Observe, observations_of
 from include.kreislauf.evaluation.intervals import with_intervals
 from include.kreislauf.evaluation.models import Comparison, Estimate, Report, Scores, SegmentScore
+from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.science import Performance
+from include.kreislauf.statistics.calibration import of_classes
 from include.kreislauf.statistics.intervals import block_bootstrap_gain, block_bootstrap_mean
-from include.kreislauf.statistics.metrics import Metric, metric, metrics_for
+from include.kreislauf.statistics.metrics import Metric, further_scores, metric, metrics_for
 from include.kreislauf.statistics.verdicts import two_sided
+from include.kreislauf.training.design import purge_of
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.files import probabilities_of
 
 Floats = npt.NDArray[np.float64]
-Business = Callable[[pd.DataFrame], float]
-"""The business metric of one period's rows (columns entity, prediction, target); NaN where it is not defined."""
+KEY = "row"
+LIVE = "live_"
+"""What stands before the names of the champion's columns beside a candidate's."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,15 @@ class Champion:
 
     Parameters
     ----------
-    predictions: columns entity, period, prediction; NaN or no row where the champion does not know the entity.
-    trained_until: start of the last period whose target the champion was fitted on.
+    predictions: columns row, and prediction or p0, p1, ...; NaN or no row where the champion does not know the entity,
+        or has learnt from the row.
+    trained_until: label of the last period whose target the champion was fitted on; empty without time.
+    note: why it cannot be compared; empty: it can.
     """
 
     predictions: pd.DataFrame
-    trained_until: date
+    trained_until: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,16 +54,26 @@ class Question:
 
     Parameters
     ----------
-    business: see :data:`Business`; ``business_level``: of its interval.
+    observe: makes the observations of the business metric; ``business_level``: of its mean's interval.
     horizon: periods that targets overlap over; so many are drawn together.
-    segments: by row key, see :meth:`Evaluation.segments_of`: columns entity, period, and one per segment rule.
+    segments: by row (index), one column per segment rule.
     """
 
     performance: Performance
-    business: Business
+    observe: Observe
     business_level: float
     horizon: int = 1
     segments: pd.DataFrame | None = None
+
+    @classmethod
+    def of(
+        cls, contract: Contract, segments: pd.DataFrame | None = None, performance: Performance | None = None
+    ) -> Question:
+        """What a contract asks; ``performance``: instead of its own."""
+        rule, problem = contract.gate_metric, contract.problem
+        return cls(
+            performance or contract.performance, observations_of(rule, problem), rule.level, purge_of(problem), segments
+        )  # fmt: skip
 
     @property
     def metric(self) -> Metric:
@@ -78,8 +96,8 @@ def build_report(
     ----------
     predictions: see :meth:`~include.kreislauf.training.files.CandidateSet.predictions`; of the candidates, and of
         the contract's baseline at least.
-    champion: what is live, if anything is. It is compared only on held-out periods after its training data, and its
-        error only on entities it knows; its business metric counts all, as live.
+    champion: what is live, if anything is. It is compared only on held-out rows that it has not learnt from, and its
+        error only on entities it knows; an uplift counts all, as live.
 
     Raises
     ------
@@ -104,16 +122,13 @@ class Evaluation:
     def __init__(self, predictions: pd.DataFrame, question: Question) -> None:
         self.question = question
         self.all = predictions
-        self.keys = ["period", "entity"] if "period" in predictions else ["entity"]
         held_out = predictions[predictions["part"] == "held_out"]
-        self.models = {
-            str(name): _in_order(str(name), rows, self.keys) for name, rows in held_out.groupby("model")
-        }
+        self.models = {str(name): _in_order(str(name), rows) for name, rows in held_out.groupby("model")}
         baseline = question.performance.baseline
         if baseline not in self.models:
             raise EvaluationError(f"the baseline {baseline} is missing", allowed=sorted(self.models))
         for name, rows in self.models.items():
-            _require_same(name, rows, self.reference, self.keys)
+            _require_same(name, rows, self.reference)
 
     @property
     def reference(self) -> pd.DataFrame:
@@ -121,11 +136,9 @@ class Evaluation:
         return self.models[self.question.performance.baseline]
 
     @property
-    def held_out(self) -> tuple[date, ...]:
-        """Starts of the held-out periods; none without time."""
-        if "period" not in self.reference:
-            return ()
-        return tuple(pd.Timestamp(one).date() for one in sorted(self.reference["period"].unique()))
+    def held_out(self) -> tuple[str, ...]:
+        """Labels of the held-out periods; none without time."""
+        return tuple(sorted(self.reference["fold"].unique())) if "period" in self.reference else ()
 
     @cached_property
     def base_losses(self) -> Floats:
@@ -135,28 +148,23 @@ class Evaluation:
     def scores(self, candidate: Candidate) -> Scores:
         """How one model did."""
         rows, asked = self.models[candidate.name], self.question
-        own = losses(rows, asked.metric)
-        by_period = business_by_fold(rows, asked.business)
+        own, observed = losses(rows, asked.metric), asked.observe(rows)
+        error, chance = self._calibration(rows)
         width, coverage = self._intervals(candidate.name)
         return Scores(
             name=candidate.name, family=candidate.family, params=dict(candidate.params),
             complexity=0 if candidate.family == "baseline" else candidate.complexity,
-            error=asked.metric.total(float(own.mean())),
-            further={
-                one.name: one.total(float(losses(rows, one).mean()))
-                for one in metrics_for(asked.metric.task) if one.name != asked.metric.name
-            },
-            gain=self.gain(rows, own, self.base_losses), business=self._mean(by_period), business_by_period=by_period,
-            coverage=coverage, half_width=width, segments=tuple(self._segments(rows, own)),
-            n_periods=rows["fold"].nunique(), n_rows=len(rows),
+            error=asked.metric.total(float(own.mean())), further=self._further(rows),
+            gain=self.gain(rows, own, self.base_losses), business=self._mean(observed),
+            business_by_period=_by_period(observed) if self.held_out else {},
+            coverage=coverage, half_width=width, calibration_error=error, calibration_by_chance=chance,
+            segments=tuple(self._segments(rows, own)), n_periods=rows["fold"].nunique(), n_rows=len(rows),
         )  # fmt: skip
 
     def gain(self, rows: pd.DataFrame, own: Floats, other: Floats, level: float | None = None) -> Estimate:
         """By how much losses undercut others, row by row, with an interval over whole blocks."""
         level = level or self.question.level
-        found: dict[str, tuple[Sequence[float], Sequence[float]]] = {
-            str(block): (own[places].tolist(), other[places].tolist()) for block, places in _blocks(rows)
-        }
+        found = {block: (own[places].tolist(), other[places].tolist()) for block, places in blocks_of(rows)}
         if not found:
             return Estimate(value=None, level=level)
         interval = block_bootstrap_gain(found, self.question.metric.gain, level, length=self.question.horizon)
@@ -168,48 +176,71 @@ class Evaluation:
         """Each candidate beside the champion, and a sentence about it."""
         if champion is None:
             return (), "no champion: nothing is live"
-        if self.question.metric.task != "regression":
-            return (), "champion not comparable: a release gives no probabilities"
-        live = champion.predictions[[*self.keys, "prediction"]].rename(columns={"prediction": "live"})
-        live = live.assign(period=pd.to_datetime(live["period"]))
-        if live.duplicated(self.keys).any():
-            raise EvaluationError("needs at most one row per entity and period", where="champion")
-        unseen = live["live"].notna() & (live["period"] > pd.Timestamp(champion.trained_until))
-        beside = {name: self._beside(name, live, live.loc[unseen, "period"]) for name in names}
-        if not any(rows["live"].notna().any() for rows in beside.values()):
-            return (), "champion not comparable: it predicted no held-out period after its own training data"
+        if champion.note:
+            return (), champion.note
+        told = champion.predictions
+        if told[KEY].duplicated().any():
+            raise EvaluationError("needs at most one prediction of each row", where="champion")
+        live = told[[KEY, *shown_in(told)]].rename(columns=lambda name: name if name == KEY else LIVE + name)
+        beside = {name: self._beside(self.models[name], live, champion.trained_until) for name in names}
+        if not any(len(rows) for rows in beside.values()):
+            return (), "champion not comparable: it predicted no held-out row after its own training data"
         compared = tuple(self._compare(name, rows) for name, rows in beside.items())
-        return (
-            compared,
-            f"champion compared on {compared[0].n_periods} periods after {champion.trained_until}",
-        )
+        where = (
+            f"on {compared[0].n_periods} periods after {champion.trained_until}"
+            if champion.trained_until else f"on {compared[0].n_rows} held-out rows that it has not learnt from"
+        )  # fmt: skip
+        return compared, f"champion compared {where}"
 
-    def _beside(self, name: str, live: pd.DataFrame, periods: pd.Series) -> pd.DataFrame:
-        """A candidate's rows with the champion's predictions, in periods that the champion has not learnt from."""
-        rows = self.models[name]
-        return rows[rows["period"].isin(periods)].merge(live, on=self.keys, how="left", validate="one_to_one")
+    def _beside(self, rows: pd.DataFrame, live: pd.DataFrame, until: str) -> pd.DataFrame:
+        """A candidate's rows with the champion's predictions; in time those of the periods after its training data."""
+        both = rows.merge(live, on=KEY, how="left", validate="one_to_one")
+        known = both[[LIVE + name for name in shown_in(rows)]].notna().all(axis=1)
+        if not until:
+            return both[known].reset_index(drop=True)
+        after = both["fold"] > until
+        return both[both["fold"].isin(both.loc[known & after, "fold"])].reset_index(drop=True)
 
     def _compare(self, name: str, rows: pd.DataFrame) -> Comparison:
-        champion = rows.assign(prediction=rows["live"])
-        known = rows["live"].notna()
+        names = shown_in(rows)
+        champion = rows.assign(**{one: rows[LIVE + one] for one in names})
+        known = champion[names].notna().all(axis=1)
         mine, theirs = rows[known].reset_index(drop=True), champion[known].reset_index(drop=True)
         own, other = losses(mine, self.question.metric), losses(theirs, self.question.metric)
-        ours, live = (business_by_fold(one, self.question.business) for one in (rows, champion))
+        ours, live = self.question.observe(rows), self.question.observe(champion)
         total = self.question.metric.total
         return Comparison(
             candidate=name, error=total(float(own.mean())), champion_error=total(float(other.mean())),
             gain=self.gain(mine, own, other),
-            business_difference=self._mean({fold: ours[fold] - live[fold] for fold in ours if fold in live}),
-            same_predictions=bool(known.all() and np.array_equal(rows["prediction"], rows["live"])),
+            business_difference=self._mean({block: ours[block] - live[block] for block in ours}),
+            same_predictions=bool(known.all() and np.array_equal(rows[names], champion[names])),
             n_periods=rows["fold"].nunique(), n_rows=int(known.sum()),
         )  # fmt: skip
 
-    def _mean(self, by_period: Mapping[str, float]) -> Estimate:
+    def _mean(self, observed: Mapping[str, Floats]) -> Estimate:
+        """The mean of what is defined, with an interval over whole blocks."""
         level = self.question.business_level
-        if not by_period:
+        values = {block: found[np.isfinite(found)].tolist() for block, found in observed.items()}
+        if not any(values.values()):
             return Estimate(value=None, level=level)
-        values = {period: [value] for period, value in by_period.items()}
         return Estimate.of(block_bootstrap_mean(values, level, length=self.question.horizon), level)
+
+    def _further(self, rows: pd.DataFrame) -> dict[str, float]:
+        """Other metrics of the same kind, and the scores that people know."""
+        judged_by = self.question.metric
+        others = [one for one in metrics_for(judged_by.task) if one.name != judged_by.name]
+        errors = {one.name: one.total(float(losses(rows, one).mean())) for one in others}
+        names = probabilities_of(rows)
+        if not names:
+            return errors
+        return errors | further_scores(rows["target"].to_numpy(np.float64), rows[names].to_numpy(np.float64))
+
+    def _calibration(self, rows: pd.DataFrame) -> tuple[float | None, float | None]:
+        """The calibration error, and what chance alone makes of it; ``None`` for numbers."""
+        if not (names := probabilities_of(rows)):
+            return None, None
+        found = of_classes(rows["target"].to_numpy(np.float64), rows[names].to_numpy(np.float64))
+        return found.error, found.by_chance
 
     def _intervals(self, name: str) -> tuple[float | None, float | None]:
         """Half width around the next prediction, and measured coverage; ``None`` for what has no numbers."""
@@ -225,8 +256,7 @@ class Evaluation:
     def _segments(self, rows: pd.DataFrame, own: Floats) -> Iterable[SegmentScore]:
         if self.question.segments is None:
             return
-        segments = self.question.segments.drop_duplicates()  # without time an entity may have several rows
-        marks = rows[self.keys].merge(segments, on=self.keys, how="left", validate="many_to_one")
+        marks = self.question.segments.reindex(rows[KEY])
         found = [
             (rule, value, (marks[rule.by].astype(str) == value).to_numpy())
             for rule in self.question.performance.segments
@@ -249,29 +279,31 @@ def losses(rows: pd.DataFrame, judged_by: Metric) -> Floats:
     return judged_by.losses(rows["target"].to_numpy(np.float64), shown)
 
 
-def business_by_fold(rows: pd.DataFrame, business: Business) -> dict[str, float]:
-    """The business metric of each fold (period) where it is defined."""
-    found = {str(fold): business(part) for fold, part in rows.groupby("fold", sort=True)}
-    return {fold: value for fold, value in found.items() if np.isfinite(value)}
+def shown_in(rows: pd.DataFrame) -> list[str]:
+    """The columns of a model's predictions."""
+    return probabilities_of(rows) or [one for one in rows.columns if one == "prediction"]
 
 
-def _blocks(rows: pd.DataFrame) -> Iterable[tuple[object, npt.NDArray[np.intp]]]:
-    """Positions of the rows of each block, in the order of time."""
-    found = rows.groupby("block", sort=True).indices
-    return [(block, np.asarray(places, dtype=np.intp)) for block, places in sorted(found.items())]
+def _by_period(observed: Mapping[str, Floats]) -> dict[str, float]:
+    """The mean of each period in which the metric is defined."""
+    known = {block: found[np.isfinite(found)] for block, found in observed.items()}
+    return {block: float(found.mean()) for block, found in known.items() if found.size}
 
 
-def _in_order(name: str, rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    ordered = rows.sort_values(keys, ignore_index=True).dropna(axis=1, how="all")
-    if ordered.empty or (ordered.duplicated(keys).any() and "period" in keys):
-        raise EvaluationError("needs exactly one row per entity and period", where=name)
-    shown = [*(one for one in ordered.columns if one == "prediction"), *probabilities_of(ordered)]
+def _in_order(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    if KEY not in rows:
+        raise EvaluationError("made by an earlier version of Kreislauf", where=name, next_step="train again")
+    ordered = rows.sort_values(KEY, ignore_index=True).dropna(axis=1, how="all")
+    if ordered.empty or ordered[KEY].duplicated().any():
+        raise EvaluationError("needs exactly one prediction of each row", where=name)
+    shown = shown_in(ordered)
     if not shown or "target" not in ordered or ordered[["target", *shown]].isna().any(axis=None):
         raise EvaluationError("a prediction or a target is missing", where=name)
     return ordered
 
 
-def _require_same(name: str, rows: pd.DataFrame, reference: pd.DataFrame, keys: list[str]) -> None:
+def _require_same(name: str, rows: pd.DataFrame, reference: pd.DataFrame) -> None:
+    keys = [KEY, "entity"]
     same = rows[keys].equals(reference[keys]) and np.array_equal(rows["target"], reference["target"])
     if not same:
         raise EvaluationError(

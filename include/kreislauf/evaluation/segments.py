@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from include.kreislauf.errors import EvaluationError, PreparationError
+from include.kreislauf.preparation.features import day_of
 from include.kreislauf.requirements.science import Segment
-from include.kreislauf.training.design import Design
+from include.kreislauf.training.design import Design, Rows
 from include.kreislauf.training.step import Training
 
 AGE = "entity_age"
@@ -22,35 +23,41 @@ AGES: tuple[tuple[str, float], ...] = (
 
 
 def segments_of(frame: pd.DataFrame, design: Design, rules: Sequence[Segment]) -> pd.DataFrame:
-    """The rows' keys with one column per segment rule.
+    """One column per segment rule, by row: its position among those with known target.
+
+    Parameters
+    ----------
+    frame: the whole feature version; ages count from an entity's first row in it.
 
     Raises
     ------
     EvaluationError: a rule names a column that is no categorical feature.
     """
-    keys = ["entity", "period"] if design.period else ["entity"]
     known = [*design.categorical, *([AGE] if design.period else [])]
     if unknown := [rule.by for rule in rules if rule.by not in known]:
         raise EvaluationError(
             f"{', '.join(unknown)} is no segment", where="contract: performance.segments", allowed=known,
             next_step="correct the contract",
         )  # fmt: skip
-    marks = frame[keys].copy()
-    for rule in rules:
-        marks[rule.by] = _ages(frame, design) if rule.by == AGE else frame[rule.by].astype(str)
-    if design.period:
-        marks["period"] = pd.to_datetime(marks["period"])
-    return marks
+    rows = Rows.of(frame, design)
+    return pd.DataFrame(
+        {
+            rule.by: _ages(frame, rows) if rule.by == AGE else rows.frame[rule.by].astype(str)
+            for rule in rules
+        },
+        index=rows.frame.index,
+    )
 
 
 def unknown_entities(training: Training, held_out: pd.DataFrame) -> float:
     """Share of what happened in the held-out periods that is about entities without features: what no model knows."""
-    if "period" not in held_out:
+    problem = training.contract.problem
+    if problem.time is None or problem.entity is None:
         return 0.0
     try:
         if training.raw is None:
             return 0.0
-        happened = training.module.outcomes(training.raw.copy(), training.order.as_of.date())
+        happened = training.module.outcomes(training.raw.copy(), day_of(training.order.as_of, problem))
     except PreparationError:  # told by preparation already, which used the same rows
         return 0.0
     happened = happened[pd.to_datetime(happened["period"]).isin(pd.to_datetime(held_out["period"]))]
@@ -59,7 +66,10 @@ def unknown_entities(training: Training, held_out: pd.DataFrame) -> float:
     return 1.0 - float(np.mean(seen)) if seen else 0.0
 
 
-def _ages(frame: pd.DataFrame, design: Design) -> pd.Series:
-    times = pd.Series(design.times(frame["period"]), index=frame.index)
-    age = times - times.groupby(frame["entity"]).transform("min") + 1
-    return age.map(lambda periods: next(name for name, last in AGES if periods <= last))
+def _ages(frame: pd.DataFrame, rows: Rows) -> pd.Series:
+    times = pd.Series(rows.design.times(frame["period"]), index=frame.index)
+    first = times.groupby(frame["entity"]).min()
+    age = rows.times - rows.frame["entity"].map(first) + 1
+    return pd.Series(
+        [next(name for name, last in AGES if periods <= last) for periods in age], index=age.index
+    )

@@ -10,21 +10,21 @@ from typing import Any
 import pandas as pd
 
 from include.kreislauf.evaluation.card import Card, write_card
-from include.kreislauf.evaluation.champion import complete_features, find_champion
-from include.kreislauf.evaluation.gates import Thresholds, decide
+from include.kreislauf.evaluation.champion import find_champion
+from include.kreislauf.evaluation.gates import Thresholds, decide, form_of
 from include.kreislauf.evaluation.importance import importances
 from include.kreislauf.evaluation.intervals import with_intervals
 from include.kreislauf.evaluation.models import Decision, GateReason, Importance, Report, Scores
-from include.kreislauf.evaluation.report import Question, build_report
+from include.kreislauf.evaluation.report import KEY, Question, build_report, losses
 from include.kreislauf.evaluation.segments import segments_of, unknown_entities
 from include.kreislauf.evaluation.ways_back import loop_back, turned_down
 from include.kreislauf.evaluation.winner import winner_version
 from include.kreislauf.handovers import Handover, PersonAnswer, PersonNeeded, Stage, StepResult, WorkOrder
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.contract import Contract, PortfolioUplift
 from include.kreislauf.settings import Settings
-from include.kreislauf.statistics.business import portfolio_uplift
 from include.kreislauf.statistics.verdicts import Verdict
-from include.kreislauf.training.files import CandidateSet, load_candidates, probabilities_of
+from include.kreislauf.training.design import purge_of
+from include.kreislauf.training.files import CandidateSet, load_candidates
 from include.kreislauf.training.step import Training
 from include.kreislauf.training.tracking import annotate
 
@@ -92,14 +92,10 @@ class _Evaluation:
     @cached_property
     def report(self) -> Report:
         """All models on the same rows."""
-        contract, top = self.contract, self.contract.gate_metric.top
-        question = Question(
-            performance=contract.performance, business=lambda rows: uplift_of(rows, top),
-            business_level=contract.gate_metric.level, horizon=contract.problem.horizon,
-            segments=segments_of(self.training.frame, self.training.design, contract.performance.segments),
-        )  # fmt: skip
-        features = complete_features(self.training)
-        champion = find_champion(self.order.use_case, self._held_out, features, self.settings)
+        rules = self.contract.performance.segments
+        segments = segments_of(self.training.frame, self.training.design, rules) if rules else None
+        question = Question.of(self.contract, segments)
+        champion = find_champion(self.training, self._held_out, self.settings)
         return build_report(
             self.predictions, self.saved.candidates, question, champion, failed=self.saved.index["failed"],
             unknown_entities=unknown_entities(self.training, self._held_out),
@@ -131,7 +127,7 @@ class _Evaluation:
         training = self.training
         return importances(
             training.rows, training.splits, by_name[self.decision.closest], by_name, training.metric,
-            self.contract.training.seed,
+            self.contract.training.seed, self.saved.index["calibration"][0],
         )  # fmt: skip
 
     @property
@@ -144,11 +140,12 @@ class _Evaluation:
         scores = self.report.scores(winner)
         metrics = metrics_of(self.report, scores, self.contract)
         self._annotate(winner, metrics)
+        form = form_of(isinstance(self.contract.gate_metric, PortfolioUplift), 4)
         summary: dict[str, Any] = {
             "winner": winner,
             "decision": self.decision.text,
             "metrics": metrics,
-            "intervals": {"gain": scores.gain.text(), "business": scores.business.text("+.4f")},
+            "intervals": {"gain": scores.gain.text(), "business": scores.business.text(form)},
             "prediction_interval": {
                 "level": self.contract.performance.interval, "half_width": scores.half_width, "coverage": scores.coverage,
             },
@@ -204,16 +201,18 @@ class _Evaluation:
         return paths["model_card.md"].read_text("utf-8")
 
     def _card_rows(self) -> pd.DataFrame:
-        """Held-out predictions of the model that the card is about, with intervals, and the baseline's beside."""
+        """Held-out predictions of the model that the card is about, with intervals and losses, and the baseline's losses."""
         rows = self.predictions[self.predictions["model"] == self.decision.closest]
-        if rows.empty or "prediction" not in rows:
+        if rows.empty:
             return pd.DataFrame()
-        asked = self.contract.performance
-        rows = with_intervals(rows, asked.interval, self.contract.problem.horizon)
-        rows = rows[rows["part"] == "held_out"].reset_index(drop=True)
-        keys = ["entity", "period"] if "period" in rows else ["entity"]
-        base = self._held_out[[*keys, "prediction"]].rename(columns={"prediction": "baseline"})
-        return rows.merge(base, on=keys, how="left")
+        if "prediction" in rows:
+            rows = with_intervals(rows, self.contract.performance.interval, purge_of(self.contract.problem))
+        judged_by = self.training.metric
+        rows, base = (
+            one[one["part"] == "held_out"].sort_values(KEY, ignore_index=True)
+            for one in (rows, self._held_out)
+        )
+        return rows.assign(loss=losses(rows, judged_by), baseline_loss=losses(base, judged_by))
 
 
 def card_folder(order: WorkOrder, settings: Settings) -> Path:
@@ -227,16 +226,6 @@ def metrics_of(report: Report, scores: Scores, contract: Contract) -> dict[str, 
         report.metric: scores.error, f"{report.metric}_gain": scores.gain.value,
         contract.gate_metric.name: scores.business.value,
     }  # fmt: skip
-
-
-def uplift_of(rows: pd.DataFrame, top: int) -> float:
-    """The contract's gate metric of one period: the portfolio uplift.
-
-    Of classes the position of the most probable one is predicted, as a release does.
-    """
-    shares = probabilities_of(rows)
-    shown = rows[shares].to_numpy().argmax(axis=1) if shares else rows["prediction"].to_numpy()
-    return portfolio_uplift(shown, rows["target"].to_numpy(), top, names=rows["entity"].tolist())
 
 
 def _question(order: WorkOrder, decision: Decision, importance: tuple[Importance, ...]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from include.kreislauf.evaluation.gates import form_of
 from include.kreislauf.evaluation.models import Decision, GateReason, Importance, Report, Scores
 from include.kreislauf.handovers import Edge, Evidence, Loop, PersonAnswer, Reason, Stage, WorkOrder
 from include.kreislauf.preparation.exclusion import FEATURE
-from include.kreislauf.requirements.contract import PortfolioUplift
+from include.kreislauf.requirements.business import GateMetric, PortfolioUplift
 from include.kreislauf.statistics.metrics import metric
 from include.kreislauf.statistics.verdicts import Verdict
 
@@ -46,7 +47,7 @@ def way_back(decision: Decision, report: Report, *, exhausted: bool, harmful: Se
 
 def loop_back(
     order: WorkOrder, decision: Decision, report: Report, importance: Sequence[Importance], *, exhausted: bool,
-    business: PortfolioUplift,
+    business: GateMetric,
 ) -> Loop:  # fmt: skip
     """The loop, with the numbers that speak against all candidates."""
     harmful = [one.feature for one in importance if one.mean < -one.deviation]
@@ -76,8 +77,13 @@ def turned_down(
     return order.loop(edge, reason, text, evidence=suspects, step=step, by=answer.by)
 
 
-def _numbers(decision: Decision, report: Report, business: PortfolioUplift) -> list[Evidence]:
-    found = [Evidence(name="held_out_periods", value=float(len(report.held_out)), unit="periods")]
+def _numbers(decision: Decision, report: Report, business: GateMetric) -> list[Evidence]:
+    found = []
+    if report.held_out:
+        found.append(Evidence(name="held_out_periods", value=float(len(report.held_out)), unit="periods"))
+    elif decision.closest:
+        rows = report.scores(decision.closest).n_rows
+        found.append(Evidence(name="held_out_rows", value=float(rows), unit="rows"))
     if report.unknown_entities:
         found.append(
             Evidence(name="unknown_entities", value=report.unknown_entities, unit="share of outcomes")
@@ -87,7 +93,7 @@ def _numbers(decision: Decision, report: Report, business: PortfolioUplift) -> l
     return found
 
 
-def _scores(scores: Scores, report: Report, business: PortfolioUplift) -> list[Evidence]:
+def _scores(scores: Scores, report: Report, business: GateMetric) -> list[Evidence]:
     numbers = [
         Evidence(name=report.metric, value=scores.error, unit=metric(report.metric).unit, note=scores.name),
         Evidence(
@@ -100,9 +106,11 @@ def _scores(scores: Scores, report: Report, business: PortfolioUplift) -> list[E
             name=business.name,
             value=scores.business.value,
             unit=business.unit,
-            note=scores.business.text("+.4f"),
+            note=scores.business.text(form_of(isinstance(business, PortfolioUplift), 4)),
         ),
     ]
+    if scores.calibration_error is not None:
+        numbers.append(Evidence(name="calibration_error", value=scores.calibration_error, unit="probability"))
     if scores.coverage is not None:
         numbers.append(Evidence(name="interval_coverage", value=scores.coverage, unit="share of outcomes"))
     return numbers

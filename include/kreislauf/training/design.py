@@ -21,6 +21,14 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+def purge_of(problem: Problem) -> int:
+    """Periods from a row's period to the first one whose model may have learnt from it.
+
+    Rows shorter than a period are predicted from its start on, not at its end: one more.
+    """
+    return problem.horizon + (problem.row_hours is not None)
+
+
 @dataclass(frozen=True)
 class Design:
     """Which columns of a feature frame a model sees, and what its rows are.
@@ -32,25 +40,23 @@ class Design:
     ----------
     classes: of the contract, in the order of their positions; none for numbers.
     period: length of a period; ``None`` for rows without time.
-    horizon: periods from the end of a row's period to the end of its target.
+    purge: periods from a row's period to the first one whose model may have learnt from it, see :func:`purge_of`.
     group: column whose rows stay together in a split without time; empty: the entity, where entities repeat.
-    within: whether rows are shorter than a period: they are predicted from its start on, not at its end.
     """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     classes: tuple[str, ...] = ()
     period: Period | None = "quarter"
-    horizon: int = 1
+    purge: int = 1
     group: str = ""
-    within: bool = False
 
     @classmethod
     def of(cls, problem: Problem, numeric: tuple[str, ...], categorical: tuple[str, ...]) -> Design:
         """The design of a problem with these features."""
         return cls(
-            numeric, categorical, problem.classes, problem.period, problem.horizon,
-            GROUP if problem.group else "", problem.row_hours is not None,
+            numeric, categorical, problem.classes, problem.period, purge_of(problem),
+            GROUP if problem.group else "",
         )  # fmt: skip
 
     @property
@@ -62,11 +68,6 @@ class Design:
     def names(self) -> list[str]:
         """All model inputs, numbers first."""
         return [*self.numeric, *self.categorical]
-
-    @property
-    def purge(self) -> int:
-        """Periods from a row's period to the first one whose model may have learnt from it."""
-        return self.horizon + self.within
 
     def times(self, starts: pd.Series) -> Ints:
         """Periods as consecutive numbers."""

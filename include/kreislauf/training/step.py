@@ -248,7 +248,7 @@ class Training:
             "classes": self.rows.classes,
             "may_be_missing": [one for one in self.design.numeric if one in may_be_missing(self.module)],
             "calibration": list(trained.calibration),
-            "horizon": self.design.horizon,
+            "horizon": self.contract.problem.horizon,
             "trained_until": max(self.rows.blocks) if self.design.period else "",
             "as_of": self.order.as_of.isoformat(),
             "inputs": dict(self.order.inputs),
