@@ -19,6 +19,8 @@ from include.kreislauf.requirements.sources import Column, Rows, TableSource
 
 SHOWN_FAULTS = 3
 SHOWN_COLUMNS = 30
+EXACT = 2.0**53
+"""Below it, a float64 holds every whole number."""
 FIRST_LINE = 2
 """Number of a file's first row, as people count lines: the header is the first line."""
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss")
@@ -198,7 +200,9 @@ def _convert(frame: pd.DataFrame, source: Rows, where: str, first_row: int) -> p
 
 def _text(values: pd.Series) -> pd.Series:
     """Text; a column of whole numbers with empty fields among them holds 1.0 for 1."""
-    whole = pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 == 0).all())
+    whole = pd.api.types.is_float_dtype(values) and bool(
+        ((values.dropna() % 1 == 0) & (values.dropna().abs() < EXACT)).all()
+    )
     given = values.astype("Int64") if whole else values
     return given.astype("str").where(values.notna(), None)
 

@@ -116,7 +116,7 @@ class DeclaredFeatures:
 
     def _keys(self, rows: pd.DataFrame) -> dict[str, pd.Series]:
         problem = self._problem
-        entities = rows[problem.entity].map(category_text) if problem.entity else row_numbers(rows)
+        entities = rows[problem.entity] if problem.entity else row_numbers(rows)
         keys = {ENTITY: entities}
         if problem.time:
             keys[PERIOD] = rows[problem.time]

@@ -65,8 +65,9 @@ def load_features(use_cases: Path, name: str) -> FeatureModule:
     spec = importlib.util.spec_from_file_location(f"kreislauf_use_case_{name}", path)
     if spec is None or spec.loader is None or not path.exists():
         raise PreparationError(
-            "has no features.py", where=str(path.parent), next_step="add one (see the guide)"
-        )
+            "has no features.py", where=str(path.parent),
+            next_step="add one (see the guide), or name the column problem.target in the contract",
+        )  # fmt: skip
     module: ModuleType = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
