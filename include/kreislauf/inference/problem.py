@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,22 @@ from include.kreislauf.inference.predictor import values_of
 from include.kreislauf.statistics.decisions import LIKELY, Costs
 
 Floats = npt.NDArray[np.float64]
+
+
+class ClassAnswer(NamedTuple):
+    """What is answered where classes are predicted.
+
+    Parameters
+    ----------
+    value: what is logged.
+    label: the most probable class.
+    action: what follows by the contract's matrix of costs; ``None``: it has none.
+    """
+
+    value: float
+    label: str
+    probabilities: dict[str, float]
+    action: str | None
 
 
 @dataclass(frozen=True)
@@ -95,12 +111,18 @@ class ServedProblem:
         place = int(value >= LIKELY) if self.kind == "binary" else int(value)
         return self.classes[place]
 
-    def actions(self, values: Sequence[float]) -> list[str | None]:
-        """The action that each logged value leads to; none without a matrix of costs."""
-        if self.decision is None or not len(values):
-            return [None] * len(values)
-        names = self.decision.names
-        return [names[place] for place in self.decision.chosen(values).tolist()]
+    def answers(self, found: Floats, known: Sequence[float]) -> list[ClassAnswer]:
+        """What is answered for each row, from probabilities; see :meth:`shares`. NaN where they are not finite."""
+        shares = self.shares(found, known)
+        values = values_of(shares)
+        if not np.isfinite(values).all():  # then none is answered
+            return [ClassAnswer(value, "", {}, None) for value in values.tolist()]
+        named = (dict(zip(self.classes, row, strict=True)) for row in shares.tolist())
+        actions = self._actions(values)
+        return [
+            ClassAnswer(value, self.label(value), probabilities, action)
+            for value, probabilities, action in zip(values.tolist(), named, actions, strict=True)
+        ]
 
     def outcome(self, sent: float | str) -> float | None:
         """What is stored of an outcome, a number or the position of a class; ``None``: it cannot be one."""
@@ -109,3 +131,9 @@ class ServedProblem:
         if isinstance(sent, str):
             return float(self.classes.index(sent)) if sent in self.classes else None
         return sent if sent in range(len(self.classes)) else None
+
+    def _actions(self, values: Floats) -> Sequence[str | None]:
+        if self.decision is None:
+            return [None] * len(values)
+        names = self.decision.names
+        return [names[place] for place in self.decision.chosen(values).tolist()]

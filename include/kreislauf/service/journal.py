@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.kreislauf.service.group_commit import GroupCommit
-from include.kreislauf.service.log_entries import Records
+from include.kreislauf.service.log_entries import Observed, Records
 from include.kreislauf.service.log_sink import LogSink, SpoolMetrics
 from include.kreislauf.service.problems import invalid
-from include.kreislauf.service.schemas import Fault, Outcome, OutcomeResult, Report, ReportResult
+from include.kreislauf.service.schemas import Fault, OutcomeResult, Report, ReportResult
 from include.kreislauf.service.spool import Spool
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import (
@@ -75,7 +75,7 @@ class Journal:
         await self._commit.durable(Records(rows, shadow))
 
     async def write_outcomes(
-        self, use_case: str, sent: Sequence[Outcome], now: datetime, client: str | None = None
+        self, use_case: str, sent: Sequence[Observed], now: datetime, client: str | None = None
     ) -> list[OutcomeResult]:
         """Join outcomes to predictions of a use case; returns when the answers are final, or ``accepted``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,14 @@ from include.kreislauf.store.log_records import LoggedOutcome, LoggedPrediction,
 from include.kreislauf.store.log_writer import OutcomeAnswer
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Observed(NamedTuple):
+    """What really happened to something that was predicted: a number, of classes a position."""
+
+    prediction_id: str
+    value: float
+    observed_at: datetime
 
 
 class Records(NamedTuple):

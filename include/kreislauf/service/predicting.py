@@ -9,18 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import repeat
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
 from starlette.concurrency import run_in_threadpool
 
+from include.kreislauf.inference.problem import ClassAnswer
 from include.kreislauf.service.arms import Counts, Trial
 from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.journal import Journal
 from include.kreislauf.service.limits import refuse_future
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.problems import RefusedError, invalid, unavailable
-from include.kreislauf.service.rows import AskedRow, Found, Given, given_by, refusals, with_values
+from include.kreislauf.service.rows import (
+    AskedRow,
+    Found,
+    Given,
+    given_by,
+    refusals,
+    require_finite,
+    with_values,
+)
 from include.kreislauf.service.schemas import Fault
 from include.kreislauf.service.served_release import ServedRelease
 from include.kreislauf.settings import Settings
@@ -37,7 +48,10 @@ _trees = ThreadPoolExecutor(2, thread_name_prefix="trees")
 
 
 class Answered(msgspec.Struct):
-    """The prediction for one row; the fields of :class:`~include.kreislauf.service.schemas.Prediction`."""
+    """The prediction for one row; the fields of :class:`~include.kreislauf.service.schemas.Prediction`.
+
+    Those of classes are left out where numbers are predicted.
+    """
 
     prediction_id: str
     entity: str | None
@@ -45,6 +59,23 @@ class Answered(msgspec.Struct):
     value: float | None
     low: float | None
     high: float | None
+    label: str | UnsetType | None = UNSET
+    probabilities: dict[str, float] | UnsetType | None = UNSET
+    action: str | UnsetType | None = UNSET
+
+
+class Computed(NamedTuple):
+    """What one release says to the rows of a request.
+
+    Parameters
+    ----------
+    classes: per row what is answered where classes are predicted, ``None`` for what is not known; empty for numbers.
+    """
+
+    release: ServedRelease
+    found: Found
+    texts: Sequence[str | None]
+    classes: Sequence[ClassAnswer | None] = ()
 
 
 class Answer(msgspec.Struct):
@@ -81,22 +112,18 @@ class Predicting:
         arm, other = self._turn(champion, trial, key)
         now = self._settings.now()
         when = self._when(as_of, now)
-        release, (found, given), arm = await self._predict(champion, trial, other, arm, rows)
+        computed, arm = await self._predict(champion, trial, other, arm, rows)
         at = stamp(now)
         as_of_at = at if when is now else stamp(when)
         times = (stamp(period) if period else as_of_at, as_of_at, at)
-        logged = _logged(release, found, given.texts, arm, times)
+        logged = _logged(computed, arm, times)
         await self._journal.write_predictions(logged)
-        self._count(use_case, arm, found)
+        self._count(use_case, arm, computed.found)
         if trial and arm is not Arm.CHAMPION:
             self._counts.add(trial, arm, rows=len(rows), seconds=perf_counter() - started)
         if trial and trial.is_shadow:
             self._follow_unseen(trial, rows, [one.id for one in logged])
-        return Answer(
-            use_case,
-            release.version,
-            [Answered(one.id, one.entity, one.known, one.value, one.low, one.high) for one in logged],
-        )
+        return Answer(use_case, computed.release.version, _answered(logged, computed.classes))
 
     def champion(self, use_case: str) -> ServedRelease:
         """The release that answers for a use case.
@@ -111,6 +138,10 @@ class Predicting:
             self.require_live(use_case)
             raise unavailable(view.problems.get(use_case, f"{use_case!r} is being loaded"))
         return champion
+
+    def champion_if_any(self, use_case: str) -> ServedRelease | None:
+        """The same; ``None`` where none can answer."""
+        return self._follower.view.champions.get(use_case)
 
     def require_live(self, use_case: str) -> None:
         """Refuse a use case that the store has no live release of."""
@@ -155,19 +186,19 @@ class Predicting:
     async def _predict(
         self, champion: ServedRelease, trial: Trial | None, other: ServedRelease | None, arm: Arm,
         rows: Sequence[AskedRow],
-    ) -> tuple[ServedRelease, tuple[Found, Given], Arm]:  # fmt: skip
+    ) -> tuple[Computed, Arm]:  # fmt: skip
         """The other release's answer where it is its turn; where it fails, the champion's: no request fails for it."""
         if other is None:
-            return champion, await _computed(champion, rows), arm
+            return await _computed(champion, rows), arm
         try:
-            return other, await _computed(other, rows), arm
+            return await _computed(other, rows), arm
         except Exception as error:  # noqa: BLE001 - whatever it is, the champion answers
             # where the champion refuses as well, it is the client's fault and nobody's error
             found = await _computed(champion, rows)
             log.warning("%s %s: %s; the champion answered", arm, other.version, error)
             if trial:
                 self._counts.add(trial, arm, rows=len(rows), error=True)
-            return champion, found, Arm.CHAMPION
+            return found, Arm.CHAMPION
 
     def _count(self, use_case: str, arm: Arm, found: Found) -> None:
         predictions, novelty = self._metrics.predicted(use_case, arm)
@@ -209,11 +240,11 @@ def _compute(release: ServedRelease, rows: Sequence[AskedRow]) -> Found:
     """As :func:`_computed`, all of it in the thread that calls."""
     given = given_by(release, rows)
     predictor = release.served.predictor
-    values = predictor.evaluate(predictor.encode(given.values)).tolist() if given.values else ()
-    return with_values(release, rows, given, values)
+    values = predictor.evaluate(predictor.encode(given.values)) if given.values else ()
+    return _placed(release, rows, given, values).found
 
 
-async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> tuple[Found, Given]:
+async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> Computed:
     """Predict all rows, those with features of their own in one call of the model.
 
     Raises
@@ -221,36 +252,66 @@ async def _computed(release: ServedRelease, rows: Sequence[AskedRow]) -> tuple[F
     RefusedError: the release cannot predict a row.
     """
     given = given_by(release, rows)
-    values: Sequence[float] = ()
+    values: Any = ()
     if given.values:
         with refusals():
             values = await _values(release, given.values)
-    return with_values(release, rows, given, values), given
+    return _placed(release, rows, given, values)
 
 
-async def _values(release: ServedRelease, given: list[tuple[Any, ...]]) -> Sequence[float]:
+async def _values(release: ServedRelease, given: list[tuple[Any, ...]]) -> Any:
+    """What the model says: numbers, (n,), or probabilities, (n, classes that it knows)."""
     predictor = release.served.predictor
     if not release.is_quick:
-        found = await run_in_threadpool(lambda: predictor.evaluate(predictor.encode(given)))
-    elif len(given) == 1:
+        return await run_in_threadpool(lambda: predictor.evaluate(predictor.encode(given)))
+    if len(given) == 1 and not predictor.classes:
         return [predictor.predict_values(given[0])]
-    elif len(given) <= QUICK_ROWS:
-        found = predictor.evaluate(predictor.encode(given))
-    else:
-        encoded = predictor.encode(given)
-        found = await asyncio.get_running_loop().run_in_executor(_trees, predictor.evaluate, encoded)
-    values: list[float] = found.tolist()
-    return values
+    encoded = predictor.encode(given)
+    if len(given) <= QUICK_ROWS:
+        return predictor.evaluate(encoded)
+    return await asyncio.get_running_loop().run_in_executor(_trees, predictor.evaluate, encoded)
 
 
-def _logged(
-    release: ServedRelease, found: Found, texts: Sequence[str | None], arm: Arm, times: tuple[str, str, str]
-) -> list[LoggedPrediction]:
-    entities, known, values = zip(*found, strict=True)
+def _placed(release: ServedRelease, rows: Sequence[AskedRow], given: Given, values: Any) -> Computed:
+    """What the model says, row by row.
+
+    Raises
+    ------
+    RefusedError: it says what is no finite number.
+    """
+    problem, known = release.problem, release.served.predictor.classes
+    if not problem.classes:
+        numbers = problem.values(values, known).tolist() if isinstance(values, np.ndarray) else values
+        found = require_finite(with_values(release, rows, given, numbers))
+        return Computed(release, found, given.texts)
+    answers = problem.answers(values, known) if len(values) else ()
+    placed = with_values(release, rows, given, answers)
+    found = require_finite([(entity, is_known, one and one.value) for entity, is_known, one in placed])
+    return Computed(release, found, given.texts, [one for _, _, one in placed])
+
+
+def _logged(computed: Computed, arm: Arm, times: tuple[str, str, str]) -> list[LoggedPrediction]:
+    release = computed.release
+    entities, known, values = zip(*computed.found, strict=True)
     interval = release.served.interval
     lows, highs = zip(*((None, None) if value is None else interval(value) for value in values), strict=True)
     columns = (
-        new_ids(len(found)), repeat(release.about.use_case), repeat(release.version), entities, known, values,
-        *map(repeat, times), lows, highs, texts, repeat(arm.value),
+        new_ids(len(values)), repeat(release.about.use_case), repeat(release.version), entities, known, values,
+        *map(repeat, times), lows, highs, computed.texts, repeat(arm.value),
     )  # fmt: skip
     return list(map(LoggedPrediction._make, zip(*columns, strict=False)))
+
+
+def _answered(logged: Sequence[LoggedPrediction], classes: Sequence[ClassAnswer | None]) -> list[Answered]:
+    if not classes:
+        return [Answered(one.id, one.entity, one.known, one.value, one.low, one.high) for one in logged]
+    return [
+        Answered(
+            one.id, one.entity, one.known, one.value, one.low, one.high, *(said[1:] if said else _UNKNOWN)
+        )
+        for one, said in zip(logged, classes, strict=True)
+    ]
+
+
+_UNKNOWN = (None, None, None)
+"""Label, probabilities and action of an entity that is not known."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -22,10 +23,11 @@ from include.kreislauf.service.follower import Follower
 from include.kreislauf.service.journal import Journal
 from include.kreislauf.service.limits import RateLimit, refuse_future
 from include.kreislauf.service.metrics import Metrics
+from include.kreislauf.service.outcomes import as_stored
 from include.kreislauf.service.predicting import Predicting
 from include.kreislauf.service.problems import RefusedError, in_short, unavailable
 from include.kreislauf.service.quick import PATH
-from include.kreislauf.service.served_release import about_release
+from include.kreislauf.service.served_release import about_release, require_ranking
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import live, workers
 from include.kreislauf.store.database import Store
@@ -149,7 +151,9 @@ async def show_metrics(service: Injected) -> Response:
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.post(PATH, tags=["predictions"], responses=_errors(404, 413, 422, 503))
+@router.post(
+    PATH, tags=["predictions"], responses=_errors(404, 413, 422, 503), response_model_exclude_unset=True
+)
 async def post_predictions(
     use_case: UseCase, body: schemas.PredictionsRequest, service: Injected
 ) -> schemas.PredictionsAnswer:
@@ -157,12 +161,14 @@ async def post_predictions(
 
     An entity that the release does not know is answered with ``known: false, value: null``, with or without
     features, and counts as novelty. A row without entity needs all features; it is known when all its
-    categorical values were seen in training.
+    categorical values were seen in training. Where the contract says that requests bring all features, every row
+    needs them, and its entity is a mere label.
     """
     answer = await service.predicting.answer(
         use_case, body.rows, as_of=body.as_of, period=body.period, key=body.key
     )
-    return schemas.PredictionsAnswer.model_validate(answer, from_attributes=True)
+    # built-ins: what the answer leaves out stays left out
+    return schemas.PredictionsAnswer.model_validate(msgspec.to_builtins(answer))
 
 
 def _results(model: type[Any]) -> dict[int | str, dict[str, Any]]:
@@ -192,9 +198,13 @@ def _answer_items(answer: schemas.OutcomesAnswer | schemas.ReportsAnswer) -> Res
 async def post_outcomes(
     use_case: UseCase, body: schemas.OutcomesRequest, service: Injected, client: Client
 ) -> Response:
-    """Say what really happened; sending the same outcome again changes nothing."""
+    """Say what really happened; sending the same outcome again changes nothing.
+
+    Of classes, what is stored is the position in the list of the release that answers now.
+    """
     now = service.taken_at(use_case, "outcomes", [one.observed_at for one in body.outcomes], client)
-    results = await service.journal.write_outcomes(use_case, body.outcomes, now, client)
+    observed = as_stored(service.predicting, use_case, body.outcomes)
+    results = await service.journal.write_outcomes(use_case, observed, now, client)
     return _answer_items(schemas.OutcomesAnswer(results=results))
 
 
@@ -215,8 +225,13 @@ async def post_reports(
 async def get_ranking(
     use_case: UseCase, service: Injected, top: Annotated[int, Query(ge=1, le=schemas.MAX_ROWS)] = 10
 ) -> schemas.RankingAnswer:
-    """The entities that the live release expects most of, from the features when it was made; not logged."""
+    """The entities that the live release expects most of, from the features when it was made; not logged.
+
+    Of two classes, those for which the second is most probable. Only where clients may ask by entity, and not for more
+    than two classes, which have no order.
+    """
     champion = service.predicting.champion(use_case)
+    require_ranking(champion)
     return schemas.RankingAnswer(
         use_case=use_case, release=champion.version, ranking=list(champion.ranking[:top])
     )

@@ -33,6 +33,8 @@ class AskedRow(Protocol):
 
 Found = list[tuple[str | None, bool, float | None]]
 """Per row: entity, whether it is known, and the prediction."""
+Placed = list[tuple[str | None, bool, Any]]
+"""The same, the prediction a number or a :class:`~include.kreislauf.inference.problem.ClassAnswer`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def given_by(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
     ------
     RefusedError: a row has neither entity nor features, or its features are not those of the release.
     """
-    given = Given([], [], [])
+    given, needs_features = Given([], [], []), release.needs_features
     for row in rows:
         entity, text, known = row.entity, row.features_text(), True
         if text is not None:
@@ -66,9 +68,9 @@ def given_by(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
             if read is None:
                 raise _refusal(release, rows)
             values, known = read
-            if entity is None or entity in release.values:
+            if entity is None or needs_features or entity in release.values:
                 given.values.append(values)
-        elif entity is None:
+        elif entity is None or needs_features:
             raise _refusal(release, rows)
         given.known.append(known)
         given.texts.append(text)
@@ -76,24 +78,29 @@ def given_by(release: ServedRelease, rows: Sequence[AskedRow]) -> Given:
 
 
 def with_values(
-    release: ServedRelease, rows: Sequence[AskedRow], given: Given, values: Iterable[float]
-) -> Found:
-    """What is answered for each row, from what the model computed for the given values.
+    release: ServedRelease, rows: Sequence[AskedRow], given: Given, values: Iterable[Any]
+) -> Placed:
+    """What is answered for each row, from what the model computed for the given values."""
+    computed, is_label = iter(values), release.needs_features
+    found: Placed = []
+    for row, known, text in zip(rows, given.known, given.texts, strict=True):
+        entity = row.entity
+        if entity is None or is_label:
+            found.append((entity, known, next(computed)))
+        elif entity not in release.values:
+            found.append((entity, False, None))
+        else:
+            found.append((entity, True, release.values[entity] if text is None else next(computed)))
+    return found
+
+
+def require_finite(found: Placed) -> Found:
+    """Numbers that can be answered.
 
     Raises
     ------
     RefusedError: a value is not a finite number.
     """
-    computed = iter(values)
-    found: Found = []
-    for row, known, text in zip(rows, given.known, given.texts, strict=True):
-        entity = row.entity
-        if entity is None:
-            found.append((None, known, next(computed)))
-        elif entity not in release.values:
-            found.append((entity, False, None))
-        else:
-            found.append((entity, True, release.values[entity] if text is None else next(computed)))
     wrong = [i for i, (_, _, value) in enumerate(found) if value is not None and not math.isfinite(value)]
     if wrong:
         reason = "the prediction for these features is not a finite number"
@@ -118,7 +125,10 @@ def _refusal(release: ServedRelease, rows: Sequence[AskedRow]) -> RefusedError:
 
 def _faults(release: ServedRelease, index: int, row: AskedRow) -> Iterator[Fault]:
     if row.features is None:
-        if row.entity is None:
+        if release.needs_features:
+            allowed = f"exactly these features: {', '.join([*release.numeric, *release.categorical])}"
+            yield Fault(field=f"rows.{index}.features", reason="is missing", allowed=allowed)
+        elif row.entity is None:
             yield Fault(
                 field=f"rows.{index}", reason="has neither entity nor features", allowed="entity, features"
             )
@@ -145,15 +155,18 @@ def _wrong_names(where: str, features: Mapping[str, Any], expected: Sequence[str
 
 
 def _wrong_value(release: ServedRelease, name: str, value: Any) -> Fault | None:
+    if value is None and name in release.nullable:
+        return None
+    or_null = ", or null" if name in release.nullable else ""
     if name in release.numeric:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and abs(value) <= MAX_MAGNITUDE:
             return None
-        allowed = f"finite numbers between {-MAX_MAGNITUDE:g} and {MAX_MAGNITUDE:g}"
+        allowed = f"finite numbers between {-MAX_MAGNITUDE:g} and {MAX_MAGNITUDE:g}{or_null}"
         return Fault(field=name, reason="is not a number that can be used", allowed=allowed)
     seen = release.categorical[name]
     if isinstance(value, str) and (value in seen or is_text(value)):
         return None
     shown = ", ".join(sorted(seen)[:MAX_SHOWN])
-    allowed = f"a text of 1 to {MAX_TEXT} printable characters; seen in training: {shown}"
+    allowed = f"a text of 1 to {MAX_TEXT} printable characters{or_null}; seen in training: {shown}"
     return Fault(field=name, reason="is not a text that can be used", allowed=allowed)

@@ -13,6 +13,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
+    TypeAdapter,
     WithJsonSchema,
     model_validator,
 )
@@ -53,6 +55,20 @@ Start = Annotated[
 Text = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def _number_or_class(value: Any) -> float | str:
+    if isinstance(value, str):
+        return _text.validate_python(value)
+    return _number.validate_python(value)
+
+
+_text: TypeAdapter[str] = TypeAdapter(Text)
+_number: TypeAdapter[float] = TypeAdapter(Number)
+NumberOrClass = Annotated[
+    float | str, PlainValidator(_number_or_class, json_schema_input_type=Number | Text), WithJsonSchema(TypeAdapter(Number | Text).json_schema()),
+]  # fmt: skip
+"""One or the other, so that what is wrong is told of the field and not of both."""
 Answer = Literal["stored", "duplicate", "conflict", "unknown", "accepted"]
 
 
@@ -74,12 +90,14 @@ class Row(Request):
 
     entity: Text | None = Field(
         default=None,
-        description="Name of the entity; one that the live release does not know is answered with null.",
+        description="Name of the entity; one that the live release does not know is answered with null. Where all "
+        "features have to be sent it is a label that is logged.",
     )
     features: dict[str, Any] | None = Field(
         default=None,
-        description="All features of the live release: finite numbers, and texts for the categorical ones. "
-        "Left out: the features of the entity when the release was made.",
+        description="All features of the live release: finite numbers, and texts for the categorical ones; null where "
+        "the release knows what is missing. Left out: the features of the entity when the release was made, where it is "
+        "asked by entity.",
     )
 
     def features_text(self) -> str | None:
@@ -119,9 +137,22 @@ class Prediction(BaseModel):
     known: bool = Field(
         description="Whether the release knows the entity, or all categorical values of the features."
     )
-    value: float | None = Field(description="null: the entity is not known to the release.")
+    value: float | None = Field(
+        description="A number; of two classes the probability of the second; of more the position of the most probable one, "
+        "from 0. null: the entity is not known to the release."
+    )
     low: float | None = Field(description="Lower end of the prediction interval; null: the release has none.")
     high: float | None = Field(description="Upper end of the prediction interval.")
+    label: str | None = Field(
+        default=None, description="The most probable class; absent where numbers are predicted."
+    )
+    probabilities: dict[str, float] | None = Field(
+        default=None, description="Of every class; absent where numbers are predicted."
+    )
+    action: str | None = Field(
+        default=None,
+        description="What costs least by the contract's matrix of costs; null without one, absent for numbers.",
+    )
 
 
 class PredictionsAnswer(BaseModel):
@@ -136,7 +167,9 @@ class Outcome(Request):
     """What really happened to something that was predicted."""
 
     prediction_id: Id
-    value: Number
+    value: NumberOrClass = Field(
+        description="A number; where classes are predicted the class's name, or its position from 0."
+    )
     observed_at: Moment
 
 
@@ -207,7 +240,7 @@ class RankedEntity(BaseModel):
 
 
 class RankingAnswer(BaseModel):
-    """The entities with the highest predictions, highest first; equal values by name."""
+    """The entities with the highest values, highest first; equal ones by name."""
 
     use_case: str
     release: int
@@ -231,6 +264,10 @@ class ReleaseAnswer(BaseModel):
     )
     engine: dict[str, Any] = Field(
         default={}, description="kind: compiled or scikit-learn; and the reason, where it is not compiled."
+    )
+    problem: dict[str, Any] = Field(
+        default={},
+        description="kind, classes, how requests come, what may be missing, and what decisions cost.",
     )
 
 
