@@ -122,7 +122,10 @@ def perform_step(stage: Stage, step: Callable[..., Any], order: WorkOrder) -> Ha
     from include.kreislauf.store.database import get_store
 
     settings = get_settings()
-    return perform(stage, step, order, store=get_store(), settings=settings, now=settings.now())
+    try:
+        return perform(stage, step, order, store=get_store(), settings=settings, now=settings.now())
+    except ContractError as error:  # the same tomorrow: no retry helps
+        raise AirflowFailException(error.text) from error
 
 
 def way_out(context: Any, *messages: Handover | Loop) -> list[str]:

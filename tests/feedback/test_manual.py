@@ -434,7 +434,7 @@ def test_a_form_that_is_not_complete_is_an_error_that_names_each_field(
 
 
 def test_a_form_takes_what_a_dag_gives_it() -> None:
-    """Airflow gives every parameter, empty ones as ``None``, and those that are not the form's."""
+    """Airflow gives every parameter, empty ones as ``None``."""
     values = {
         "use_case": "radar",
         "reason": " why ",
@@ -443,7 +443,26 @@ def test_a_form_takes_what_a_dag_gives_it() -> None:
         "loop": None,
         "override": False,
     }
-    assert read_form({**values, "other": 1}) == Form(use_case="radar", reason="why")
+    assert read_form(values) == Form(use_case="radar", reason="why")
+
+
+def test_a_field_that_the_form_does_not_have_is_refused_and_the_allowed_are_named() -> None:
+    """A configuration with a slip of the pen must not be taken for one without."""
+    with pytest.raises(HandoverError) as error:
+        read_form({"use_case": "radar", "reason": "why", "overide": True, "as-of": "2016-01-01T00:00:00Z"})
+    assert error.value.text.startswith(
+        "manual run: the form has no field 'as-of', 'overide'; allowed: use_case, reason, "
+    )
+    assert "next: trigger the DAG again with the fields of its form only" in error.value.text
+
+
+@pytest.mark.parametrize("role", [Role.REQUIREMENTS, Role.DATA_SCIENCE, Role.MONITORING])
+def test_nobody_but_mlops_rolls_back(scripted: Lap, role: Role) -> None:
+    begin(scripted)
+    with pytest.raises(
+        HandoverError, match=f"roll_back is not what {role} does; allowed: mlops; next: trigger mlops"
+    ):
+        scripted.manual(role, roll_back=True)
 
 
 def test_a_refusal_is_an_answer(scripted: Lap) -> None:

@@ -76,8 +76,13 @@ def read_form(values: Mapping[str, Any]) -> Form:
 
     Raises
     ------
-    HandoverError: a field is missing or not valid; names each.
+    HandoverError: a field is missing, not valid, or none of the form's; names each.
     """
+    if unknown := sorted(set(values) - set(Form.model_fields)):
+        raise HandoverError(
+            f"the form has no field {', '.join(map(repr, unknown))}"[:500], where="manual run", allowed=Form.model_fields,
+            next_step="trigger the DAG again with the fields of its form only",
+        )  # fmt: skip
     given = {name: values[name] for name in Form.model_fields if values.get(name) is not None}
     try:
         return Form.model_validate(given)

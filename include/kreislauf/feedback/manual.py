@@ -117,7 +117,12 @@ def _check(db: Connection, form: Form, facts: dict[str, Any]) -> WorkOrder:
 
 
 def _require_own(incoming: Incoming, form: Form) -> None:
-    """A loop is raised in the DAG of the role that may raise it."""
+    """A loop is raised in the DAG of the role that may raise it, and a release is rolled back by MLOps."""
+    if form.roll_back and incoming.role is not Role.MLOPS:
+        raise HandoverError(
+            f"roll_back is not what {incoming.role} does", where=incoming.origin, allowed=Role.MLOPS,
+            next_step=f"trigger {Role.MLOPS} with this form",
+        )  # fmt: skip
     if form.loop and form.loop.raised_by is not incoming.role:
         raise HandoverError(
             f"loop {form.loop} is not one that {incoming.role} raises", where=incoming.origin,

@@ -22,6 +22,7 @@ from include.kreislauf.handovers import (
     WorkOrder,
 )
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.loading import FILE_NAME
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, messages
 from include.kreislauf.store.cycles import State
@@ -38,7 +39,7 @@ def perform(
 
     Raises
     ------
-    ContractError: the order's contract is not signed.
+    ContractError: the order's contract is not signed, or the use case was removed since.
     """
     contract = contract_of(store, order)
     if order.forced_loop:
@@ -47,6 +48,7 @@ def perform(
         known = messages.find_handover(db, order.use_case, order.cycle_id, stage, order.attempt)
     if known:
         return known
+    _require_folder(settings, order)
     result = step(order, contract, settings)
     with store.write() as db:
         if isinstance(result.message, Handover):
@@ -55,6 +57,15 @@ def perform(
             result.message, messages.count_hops(db, order.use_case, order.cycle_id), contract
         )
         return messages.ledger_entry(db, loop, now, result.document).loop
+
+
+def _require_folder(settings: Settings, order: WorkOrder) -> None:
+    """A use case that was removed while its cycle was at work is not worked on: its features, say, would be others."""
+    if not (settings.use_cases / order.use_case / FILE_NAME).is_file():
+        raise ContractError(
+            f"the use case was removed while cycle {order.cycle_id} was at work", where=str(settings.use_cases / order.use_case),
+            next_step=f"put the folder back with its {FILE_NAME} and clear the task, or leave the cycle as it is: it has failed",
+        )  # fmt: skip
 
 
 def _raise_forced(store: Store, order: WorkOrder, edge: Edge, now: datetime) -> Loop:
