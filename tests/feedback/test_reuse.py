@@ -126,11 +126,14 @@ def test_a_source_that_shows_nothing_new_cuts_the_work_off(lap: Lap) -> None:
     later = done(lap, lap.order(AS_OF + timedelta(days=1)))
     assert [one.output for one in later] == [one.output for one in first]
     assert document(lap, later[0]).startswith(
-        f"> The content is that of `{first[0].id}`: its version is named again."
+        f"> Made anew (what it depends on has changed), with the content of `{first[0].id}`: its version is named again."
     )
     assert [one.reused_from for one in later] == [one.id for one in first]
     [collected] = why(lap, stage=Stage.COLLECTION)
-    assert collected.text == "made anew, with the content that was there already"
+    assert (
+        collected.text
+        == "made anew (what it depends on has changed), with the content that was there already"
+    )
     assert {one.part for one in collected.changes} == {"time", "source panel"}
 
 

@@ -90,10 +90,10 @@ def _text(handover: Handover, closest: Handover | None) -> str:
         return "always done anew: it depends on what is live, on people, or on the time"
     if not handover.address:
         return "made before addresses were kept"
-    if handover.reused_from and closest and closest.address == handover.address and not why:
+    if handover.reused_from and not why:
         return "reused: nothing that it depends on has changed"
     if handover.reused_from:
-        return f"made anew, with the content that was there already{f': {why}' if why else ''}"
+        return f"made anew ({why}), with the content that was there already"
     if why:
         return f"made anew: {why}"
     return "made anew: something has changed" if closest else "made anew: nothing was there to compare with"

@@ -13,6 +13,7 @@ from include.kreislauf.store.database import Store
 
 MADE_ANEW = "made_anew"
 """In a handover's summary: why the work was done although a result of the same address was known, or could be."""
+CHANGED = "what it depends on has changed"
 LOOKED_AT = 200
 """So many handovers of a discipline are looked through, the newest first."""
 
@@ -81,7 +82,8 @@ class Reuse:
         with Store(self.settings.store).read() as db:
             first = messages.find_handover_of(db, message.use_case, message.stage, message.output)
         known = first.id if first and first.id != message.id else ""
-        summary = {**message.summary, **({MADE_ANEW: why_not} if why_not else {})}
+        why = why_not or (CHANGED if known else "")
+        summary = {**message.summary, **({MADE_ANEW: why} if why else {})}
         handover = message.model_copy(update={**self._named, "summary": summary, "reused_from": known})
         note = told(handover)
         return StepResult(handover, f"{note}\n\n{result.document}" if note else result.document)
@@ -93,9 +95,11 @@ class Reuse:
 
 def told(handover: Handover) -> str:
     """In a sentence of Markdown whether a result was reused, or why it was made although one was known."""
-    if handover.reused_from and MADE_ANEW not in handover.summary:
-        return f"> Reused from `{handover.reused_from}`: nothing that it depends on has changed."
-    if handover.reused_from:
-        return f"> The content is that of `{handover.reused_from}`: its version is named again."
     why = handover.summary.get(MADE_ANEW)
-    return f"> Made anew: {why}." if why else ""
+    if not handover.reused_from:
+        return f"> Made anew: {why}." if why else ""
+    if why:
+        return (
+            f"> Made anew ({why}), with the content of `{handover.reused_from}`: its version is named again."
+        )
+    return f"> Reused from `{handover.reused_from}`: nothing that it depends on has changed."
