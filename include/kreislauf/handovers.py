@@ -133,20 +133,20 @@ class Frozen(BaseModel):
 class Evidence(Frozen):
     """One number behind a decision, with its unit."""
 
-    name: str
-    value: float | None
-    unit: str = ""
-    note: str = ""
+    name: str = Field(description="What was measured.")
+    value: float | None = Field(description="The number; empty: it could not be had.")
+    unit: str = Field("", description="What the number counts.")
+    note: str = Field("", description="What else is to be known of it, such as its interval.")
 
 
 class Message(Frozen):
     """What handovers and loops share: the thread they belong to and when they count."""
 
-    use_case: Name
-    cycle_id: CycleId
-    attempt: int = Field(1, ge=1)
+    use_case: Name = Field(description="Whose thread it belongs to.")
+    cycle_id: CycleId = Field(description="The pass round the ring.")
+    attempt: int = Field(1, ge=1, description="Raised by each loop inside the cycle.")
     hop: int = Field(0, ge=0, description="Loops taken since the cycle was opened.")
-    contract_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    contract_hash: str = Field(pattern=r"^[0-9a-f]{64}$", description="Version of the contract.")
     as_of: AwareDatetime = Field(description="The time the data, and every decision, may know of.")
     run_id: str = Field("", description="The DAG run that made this message.")
 
@@ -159,12 +159,14 @@ class Message(Frozen):
 class Handover(Message):
     """The result of one discipline: a version, what it was made from, and a summary for the next role."""
 
-    kind: Literal["handover"] = "handover"
-    stage: Stage
-    code_version: str
+    kind: Literal["handover"] = Field("handover", description="Tells handovers from loops.")
+    stage: Stage = Field(description="The discipline whose result it is.")
+    code_version: str = Field(description="Commit or release of the code that made it.")
     inputs: dict[str, str] = Field(default_factory=dict, description="Version of each input, by name.")
     output: str = Field(description="The version this stage produced.")
-    summary: dict[str, JsonValue] = Field(default_factory=dict)
+    summary: dict[str, JsonValue] = Field(
+        default_factory=dict, description="What the discipline says of its result."
+    )
     address: str = Field("", description="Digest of the basis; empty: the stage is always done anew.")
     basis: dict[str, str] = Field(
         default_factory=dict, description="What the result depends on, by name: code, contract, inputs."
@@ -180,19 +182,19 @@ class Handover(Message):
 class Loop(Message):
     """The way back: what was found wrong, with evidence, and who should act."""
 
-    kind: Literal["loop"] = "loop"
-    edge: Edge
-    reason: Reason
+    kind: Literal["loop"] = Field("loop", description="Tells loops from handovers.")
+    edge: Edge = Field(description="Who raised it, and who receives it.")
+    reason: Reason = Field(description="The reason as a word, for programs.")
     text: str = Field(description="The reason in a sentence, for people.")
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Evidence, ...] = Field((), description="The numbers behind it.")
     step: Stage | None = Field(
         None, description="The discipline to take up again, where the receiver has several."
     )
     parent_cycle_id: CycleId | None = Field(
         None, description="The cycle that was live when the loop was raised."
     )
-    metric: str = ""
-    metric_before: Evidence | None = None
+    metric: str = Field("", description="The business metric in breach, where one is.")
+    metric_before: Evidence | None = Field(None, description="Its level before the loop.")
     by: str = Field(MACHINE, description="The person or the program that raised the loop.")
     override: bool = Field(False, description="What is at work, or waits, makes way: a person decided it.")
 

@@ -7,9 +7,10 @@ import re
 from typing import Annotated, Any
 
 import pytest
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from include.kreislauf.cli import parser
+from include.kreislauf.handovers import Evidence, Handover, Loop
 from include.kreislauf.reference.command_page import commands
 from include.kreislauf.reference.contract_page import CHOOSES, contract_page, meaning, parts, slug
 from include.kreislauf.reference.examples import APART, example_of, whole
@@ -17,6 +18,7 @@ from include.kreislauf.reference.pages import DOCS, PAGES
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.section import Section
 from include.kreislauf.requirements.strict_yaml import parse
+from include.kreislauf.settings import Settings
 
 SECTIONS = [part.model for part in parts().values()]
 FIELDS = [(model, name) for model in SECTIONS for name in model.model_fields]
@@ -110,3 +112,8 @@ def test_an_example_that_is_not_allowed_would_be_refused(wrong: dict[str, Any]) 
     part = parts()["Performance"].model
     with pytest.raises(ValidationError):
         part.model_validate({**whole(part), **wrong})
+
+
+@pytest.mark.parametrize("model", [Handover, Loop, Evidence, Settings], ids=named)
+def test_every_field_of_handovers_and_settings_says_what_it_means(model: type[BaseModel]) -> None:
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
