@@ -7,17 +7,25 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import event
 
 from include.kreislauf.errors import ContractError, StoreError
+from include.kreislauf.feedback.in_words import predicted
+from include.kreislauf.feedback.monitor import check_all, due_orders
 from include.kreislauf.feedback.overview import MAX_CYCLES, MAX_VERDICTS, list_use_cases, overview
 from include.kreislauf.feedback.overview_models import Overview
 from include.kreislauf.handovers import Edge, Reason, Stage
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.loading import load_contract
+from include.kreislauf.requirements.problem import Problem
 from include.kreislauf.settings import Settings
-from include.kreislauf.store import cycles
+from include.kreislauf.store import contracts, cycles
+from include.kreislauf.store.contracts import SignOff
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
+from tests.support.plant import END, PLANT, history, log, plant_values, promote
+from tests.support.problems import NUMBERS, THREE, TWO
 
 NAME = "technology_radar"
 MAIN = Edge.MONITORING_TO_DATA_ENGINEERING
@@ -125,6 +133,59 @@ def test_both_metrics_with_their_verdicts(told: Settings, contract: Contract) ->
     ]
     assert uplift.points[0].value is None
     assert uplift.points == tuple(sorted(uplift.points, key=lambda point: point.as_of))
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (
+            NUMBERS,
+            "a number, the target of features.py, for each technology, one quarter ahead; asked for by name",
+        ),
+        (TWO, "the probability of fails (not runs), failed, for each row; requests carry all features"),
+        (
+            THREE,
+            "one of 3 classes (barolo, grignolino, barbera), cultivar, for each row; requests carry all features",
+        ),
+    ],
+)
+def test_what_is_predicted_in_words(problem: Problem, text: str) -> None:
+    found = predicted(problem)
+    assert (found.kind, found.classes, found.text) == (problem.kind, problem.classes, text)
+
+
+def test_of_many_classes_the_first_are_named() -> None:
+    many = THREE.model_copy(update={"classes": tuple(f"c{n}" for n in range(20))})
+    assert "one of 20 classes (c0, c1, c2, c3, c4, c5, c6, c7 and 12 more), cultivar" in predicted(many).text
+
+
+def test_a_use_case_of_two_classes(installation: Make) -> None:
+    """Decisions by costs: its names, unit and classes, a loop for new categories, and no entity anywhere."""
+    settings = installation(lambda _: None)
+    folder = settings.use_cases / PLANT
+    folder.mkdir()
+    (folder / "contract.yaml").write_text(yaml.safe_dump(plant_values(monitoring={"retrain_on_warning": True})))
+    store = Store(settings.store)
+    promote(store, settings)
+    log(store, history("new_category", 0))
+    contract = load_contract(folder / "contract.yaml")
+    with store.write() as db:
+        contracts.record_contract(db, contract, END)
+        contracts.record_sign_off(db, PLANT, contract.hash, SignOff("signed", "ada", "person"), END)
+    orders = due_orders(store, settings.use_cases, "due", END)
+    [loop], faults = check_all(orders, store=store, now=END, settings=settings)
+    found = overview(store, settings, PLANT)
+    assert faults == []
+    assert found.predicted is not None
+    assert (found.predicted.kind, found.predicted.classes) == ("binary", ("runs", "fails"))
+    [saved] = found.metrics
+    assert (saved.name, saved.unit, saved.direction) == ("saved", "EUR per machine-hour", "higher")
+    assert saved.points[-1].verdict == "healthy"
+    [fired] = found.fired
+    assert (fired.edge, fired.reason) == (loop.edge, Reason.NEW_CATEGORIES)
+    [kind] = found.loop_kinds
+    assert (kind.metric, kind.unit) == ("saved", "EUR per machine-hour")
+    assert "entit" not in found.model_dump_json()
 
 
 def test_a_fresh_store(installation: Make) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from include.kreislauf.errors import ContractError, StoreError
 from include.kreislauf.feedback.documents import Attempts, documents_of, handed_over
+from include.kreislauf.feedback.in_words import predicted
 from include.kreislauf.feedback.loop_summary import loop_summary
 from include.kreislauf.feedback.overview_models import (
     Change,
@@ -100,6 +101,7 @@ def _assemble(
     return Overview(
         use_case=UseCase(name=name, title=known.title if known else "", problem=problem),
         purpose=known.purpose if known else "", owner=known.owner if known else "",
+        predicted=predicted(known.problem) if known else None,
         sign_off=_sign_off(db, known) if known else None,
         current=lines[current.cycle_id] if current else None,
         standing=standing(db, current, raised), fired=_fired(raised, shown[:FIRED_CYCLES], current),
@@ -230,6 +232,7 @@ def _metrics(db: Connection, name: str, contract: Contract | None) -> tuple[Metr
             name=metric, points=tuple(points.get(metric, ())),
             unit=declared[metric].unit if metric in declared else "",
             threshold=declared[metric].threshold if metric in declared else None,
+            direction=declared[metric].direction if metric in declared else "",
         )
         for metric in dict.fromkeys([*declared, *points])
     )  # fmt: skip

@@ -16,6 +16,14 @@ class UseCase(Frozen):
     problem: str = ""
 
 
+class Predicted(Frozen):
+    """What a use case predicts, in words; ``classes`` in the order of the contract, none for a number."""
+
+    kind: str
+    classes: tuple[str, ...]
+    text: str
+
+
 class SignOff(Frozen):
     """Who decided on the contract; empty: nobody yet."""
 
@@ -137,6 +145,8 @@ class MetricHistory(Frozen):
     name: str
     unit: str
     threshold: float | None
+    direction: str
+    """What is better, ``higher`` or ``lower``; empty: the contract does not know the metric any more."""
     points: tuple[Point, ...]
 
 
@@ -146,6 +156,7 @@ class Overview(Frozen):
     use_case: UseCase
     purpose: str
     owner: str
+    predicted: Predicted | None
     sign_off: SignOff | None
     current: CycleLine | None
     standing: Standing

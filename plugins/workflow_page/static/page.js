@@ -119,7 +119,7 @@ function legend(metric) {
     badge("healthy"),
     badge("breach"),
     badge("inconclusive"),
-    el("span", {}, el("span", { class: "dashes" }, "┅ "), `threshold ${number(threshold)}`),
+    el("span", {}, el("span", { class: "dashes" }, "┅ "), `threshold ${number(threshold)}${metric.direction ? `, ${metric.direction} is better` : ""}`),
     el("span", {}, "│ interval"),
     el("span", {}, "┊ r1: release 1 went live"),
   );

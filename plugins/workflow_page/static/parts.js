@@ -51,7 +51,7 @@ export function liveRelease(view) {
     "div",
     {},
     el("p", { class: "lead" }, el("strong", {}, `Release ${live.version}`), el("span", { class: "muted" }, ` from cycle ${live.cycle_id}`)),
-    facts(["Since", time(live.since)], ["Model", words(live.family)], ["Gain", gain], ["Promoted", `${time(live.promoted_at)}: ${live.reason}`], ["Documents", documents(live)]),
+    facts(["Predicts", view.predicted?.text ?? ""], ["Since", time(live.since)], ["Model", words(live.family)], ["Gain", gain], ["Promoted", `${time(live.promoted_at)}: ${live.reason}`], ["Documents", documents(live)]),
   );
 }
 
