@@ -47,10 +47,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
 
     run = commands.add_parser("run", help="start the embedded stack and live through a world")
-    run.add_argument("--use-case", default="technology_radar", help="name of the use case")
+    run.add_argument(
+        "--use-case", action="append", dest="use_cases", metavar="NAME", default=[],
+        help="name of a use case; several times for several, or all; default: technology_radar",
+    )  # fmt: skip
     run.add_argument("--data", default="", help="folder or URL with the real data; empty: a simulated world")
     run.add_argument("--home", default=str(ROOT / "var"), help="folder of everything the run writes")
-    run.add_argument("--start", type=_day, default="2016-01-01", help="day of the first cycle")
+    run.add_argument("--start", type=_day, default="", help="day of the first cycle; empty: the world's own")
     run.add_argument("--end", type=_day, default="", help="last day; empty: as far as the data go")
     run.add_argument("--seed", type=int, default=0, help="seed of the simulated world")
     run.add_argument(
@@ -113,10 +116,20 @@ def _day(text: str) -> str:
 def _run(options: argparse.Namespace) -> int:
     from include.kreislauf.embedded.run import RunOptions, run, say_now, started_at
 
-    if options.end and options.end <= options.start:
+    if options.end and options.start and options.end <= options.start:
         raise KreislaufError(f"--end {options.end} is not after --start {options.start}", where="run")
     wanted = {name: getattr(options, name) for name in RunOptions.__dataclass_fields__}
+    wanted["use_cases"] = _named(options.use_cases)
     return run(RunOptions(**wanted), wait=bool(options.wait), started_at=started_at(), say=say_now)
+
+
+def _named(names: list[str]) -> tuple[str, ...]:
+    """Each once; ``all`` stands for those that have a simulated world."""
+    from include.kreislauf.embedded.making import SIMULATED
+
+    if "all" in names:
+        return tuple(SIMULATED)
+    return tuple(dict.fromkeys(names)) or ("technology_radar",)
 
 
 def _contract(options: argparse.Namespace) -> int:

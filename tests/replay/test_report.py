@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot
 
-from include.kreislauf.replay.history import PeriodLine
+from include.kreislauf.monitoring.history import PeriodLine
 from include.kreislauf.replay.policies import Policy
 from include.kreislauf.replay.report import Replay, as_text, drawn, write_replay
 from include.kreislauf.replay.results import LoopResult, MetricResult, PolicyResult

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from include.kreislauf.embedded.client import Answer
-from include.kreislauf.embedded.worlds import Asked
+from include.kreislauf.embedded.exchange import Answer, Asked, Request
 from include.kreislauf.handovers import WorkOrder
 from include.kreislauf.replay.recommending import predict
 from include.kreislauf.replay.ring import STEPS, LocalRing, Message, receiver
@@ -49,4 +48,4 @@ class Lap(LocalRing):
 
     def predict(self, now: datetime, period: datetime, asked: Sequence[Asked]) -> list[Answer]:
         """What the service does: log the live release's predictions, and answer."""
-        return predict(self, now, period, asked)
+        return predict(self, Request(now, period, list(asked)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from include.kreislauf.embedded.client import Answer
+from include.kreislauf.embedded.exchange import Answer
 from include.kreislauf.embedded.worlds import World
 from include.kreislauf.replay.living import begin, live_through
 from include.kreislauf.replay.policies import Plan, Policy

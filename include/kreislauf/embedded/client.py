@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,9 @@ from typing import Any
 import httpx
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from include.kreislauf.embedded.worlds import Asked, Report
+from include.kreislauf.embedded.exchange import Answer, Asked, Outcomes, Report, Request
 
 BATCH = 200
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One prediction as a client keeps it, to send the outcome later."""
-
-    prediction_id: str
-    entity: str
-    period: str
-    release: int
-    known: bool
-    value: float | None
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -42,48 +30,44 @@ class Client:
         self._http = httpx.Client(base_url=f"{base_url}/v1/{use_case}", timeout=30, trust_env=False)
         self._memory = memory
         self.answers: list[Answer] = self._remembered()
+        self._periods = {one.period for one in self.answers}
+        self._settled: set[str] = set()
 
-    def predict(self, now: datetime, period: datetime, asked: Sequence[Asked]) -> list[Answer]:
-        """Ask for every entity, in one request; what was asked for a period before a restart is not asked again."""
-        if known := [one for one in self.answers if one.period == period.isoformat()]:
-            return known
-        rows = [
-            {"entity": one.entity, **({"features": one.features} if one.features else {})} for one in asked
-        ]
-        body = self._post(
-            "predictions", {"as_of": now.isoformat(), "period": period.isoformat(), "rows": rows}
-        )
+    def predict(self, request: Request) -> list[Answer]:
+        """Ask for every row, in one request; what was asked for a period before a restart is not asked again."""
+        period = request.period.isoformat()
+        if period in self._periods:
+            return [one for one in self.answers if one.period == period]
+        body = {
+            "as_of": request.at.isoformat(),
+            "period": period,
+            "rows": [_row(one) for one in request.rows],
+        }
+        told = self._post("predictions", body)
         answers = [
-            Answer(
-                one["prediction_id"],
-                one["entity"],
-                period.isoformat(),
-                body["release"],
-                one["known"],
-                one["value"],
-            )
-            for one in body["predictions"]
+            Answer(one["prediction_id"], one["entity"], period, told["release"], one["known"], one["value"])
+            for one in told["predictions"]
         ]
         with self._memory.open("a") as file:
             file.writelines(json.dumps(asdict(one)) + "\n" for one in answers)
         self.answers += answers
+        self._periods.add(period)
         return answers
 
-    def send_outcomes(
-        self, now: datetime, outcomes: dict[tuple[str, datetime], float], period: datetime
-    ) -> int:
-        """Tell what happened to the predictions of one period; returns how many outcomes were sent."""
+    def send_outcomes(self, outcomes: Outcomes) -> int:
+        """Tell what happened to what was predicted, each thing once; returns how many outcomes were sent."""
         due = [
             {
                 "prediction_id": one.prediction_id,
-                "value": outcomes[one.entity, period],
-                "observed_at": now.isoformat(),
+                "value": seen.value,
+                "observed_at": seen.observed_at.isoformat(),
             }
             for one in self.answers
-            if one.period == period.isoformat() and (one.entity, period) in outcomes
+            if one.prediction_id not in self._settled and (seen := outcomes.get(_key(one)))
         ]
         for start in range(0, len(due), BATCH):
             self._post("outcomes", {"outcomes": due[start : start + BATCH]})
+        self._settled |= {str(one["prediction_id"]) for one in due}
         return len(due)
 
     def send_reports(self, now: datetime, reports: Sequence[Report]) -> None:
@@ -120,3 +104,11 @@ class Client:
         return [
             Answer(**json.loads(line)) for line in lines if line.endswith("\n")
         ]  # a torn last line was not answered
+
+
+def _row(asked: Asked) -> dict[str, Any]:
+    return {"entity": asked.entity, **({"features": asked.features} if asked.features else {})}
+
+
+def _key(answer: Answer) -> tuple[str, datetime]:
+    return answer.entity, datetime.fromisoformat(answer.period)

@@ -39,15 +39,20 @@ class Ring:
     ) -> None:
         self.stack, self.api, self.store, self.use_case, self._say = stack, api, store, use_case, say
         self._told: set[str] = set()
+        self._begun: list[tuple[Role, str]] = []
 
     def begin(self, as_of: datetime, reason: str) -> None:
-        """Have the requirements DAG open the first cycle, and wait until it is live."""
+        """Have the requirements DAG open the first cycle; :meth:`settle` waits until it is live."""
         key = partition_key(self.use_case, cycle_id_for(1, as_of))
         self._trigger(Role.REQUIREMENTS, as_of, reason, key)
-        self.settle()
 
     def check(self, as_of: datetime) -> None:
-        """Have the monitoring DAG judge the live release, and wait until all that follows has come to rest."""
+        """Have the monitoring DAG judge the live release; :meth:`settle` waits until all that follows has come to rest.
+
+        Raises
+        ------
+        RingError: nothing is live.
+        """
         with self.store.read() as db:
             release = live.live_release(db, self.use_case)
         if release is None:
@@ -55,21 +60,28 @@ class Ring:
         self._trigger(
             Role.MONITORING, as_of, "a period ended", partition_key(self.use_case, release.cycle_id)
         )
-        self.settle()
 
     def take_up(self) -> None:
         """After an interruption: run again what had failed because its processes were stopped."""
-        for run in self.api.runs(states=["failed"]):
+        failed = self.api.runs(states=["failed"])
+        for run in (one for one in failed if str(one["partition_key"]).startswith(f"{self.use_case}|")):
             self._say(f"  {run['partition_key']}  {run['dag_id']} had failed and runs again")
             self.api.clear(run["dag_id"], run["dag_run_id"], only_failed=True)
 
     def settle(self, timeout: float = LAP_TIMEOUT) -> None:
-        """Wait until no run is unfinished and no cycle at work; a question to a person is answered with a rejection.
+        """Wait until what was begun is over, no run is unfinished and no cycle at work.
+
+        A question to a person is answered with a rejection. Other use cases may be at work beside it: then it is waited
+        for their runs as well.
 
         Raises
         ------
         RingError: something is still at work after ``timeout`` seconds; says what.
         """
+        while self._begun:
+            role, run_id = self._begun[0]
+            self.api.wait_for_run(role, run_id, timeout=LAP_TIMEOUT, expect="success")
+            self._begun.pop(0)
         deadline = time.monotonic() + timeout
         quiet_since: float | None = None
         while True:
@@ -113,7 +125,7 @@ class Ring:
                 )
 
     def _trigger(self, role: Role, as_of: datetime, reason: str, key: str) -> None:
-        run_id = f"replay__{role}__{as_of:%Y-%m-%d}"
+        run_id = f"replay__{self.use_case}__{as_of:%Y-%m-%d}"
         conf = {
             "use_case": self.use_case,
             "reason": reason,
@@ -122,7 +134,7 @@ class Ring:
         }
         if not any(run["dag_run_id"] == run_id for run in self.api.runs(role, partition_key=key)):
             self.api.trigger(role, run_id=run_id, conf=conf, partition_key=key, note=reason)
-        self.api.wait_for_run(role, run_id, timeout=LAP_TIMEOUT, expect="success")
+        self._begun.append((role, run_id))
 
     def _busy_cycles(self) -> list[Cycle]:
         with self.store.read() as db:

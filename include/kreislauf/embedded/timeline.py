@@ -1,15 +1,24 @@
-"""What a run came to: cycles, why they started, the business metric before and after; as JSON, text and picture."""
+"""What a run came to for a use case: cycles, why they started, the business metric before and after.
+
+As JSON, text and picture. The business metric is the contract's first that can be computed in the lab and live.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from include.kreislauf.monitoring.verdicts import uplift_by_period
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.embedded.live_error import LiveError, live_error
+from include.kreislauf.monitoring.history import UNTIMED, history_of
+from include.kreislauf.monitoring.history import PeriodLine as History
+from include.kreislauf.periods import start_of
+from include.kreislauf.requirements.contract import Contract, PortfolioUplift
 from include.kreislauf.store import cycles, live, messages, observations
 from include.kreislauf.store.database import Store
 
@@ -32,26 +41,35 @@ class CycleLine:
 
 @dataclass(frozen=True)
 class PeriodLine:
-    """One lived-through period: the release that was asked, when, and the business metric of its answers."""
+    """One lived-through period: the release that was asked, and the business metric of its answers, so many of them.
+
+    ``asked`` is the time of the last request, ``novelty`` the share of requests outside what the release knows.
+    """
 
     period: str
     asked: str
     release: int
-    uplift: float
+    value: float
+    observations: int
     novelty: float
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The whole run. ``mae`` and ``mae_persistence`` are over the same live predictions."""
+    """The whole run of one use case.
+
+    ``error`` says how wrong live predictions were, ``mae`` and ``mae_persistence`` (or the mean) the same of numbers.
+    """
 
     use_case: str
     metric: str
+    unit: str
     threshold: float
     cycles: list[CycleLine]
     periods: list[PeriodLine]
     mae: float | None
     mae_persistence: float | None
+    error: LiveError | None
     predictions_with_outcome: int
     first_champion_seconds: float | None
 
@@ -66,45 +84,38 @@ def build_timeline(store: Store, contract: Contract, until: datetime, started_at
     name, metric = contract.name, contract.gate_metric
     with store.read() as db:
         rows = observations.observed(db, name, until)
+        history = history_of(db, contract, metric, until)
         promotions = live.promotions_of(db, name)
-        made = {release.cycle_id: release for release in live.releases_of(db, name)}
-        by_release = {
-            r.version: uplift_by_period([row for row in rows if row.release == r.version], metric.top)
-            for r in made.values()
-        }
+        made = {release.cycle_id: release.version for release in live.releases_of(db, name)}
         loops = {row.loop.cycle_id: row for row in messages.loops_of(db, name) if row.loop.edge.opens_cycle}
-        promoted: dict[str, datetime] = {}
-        for change in promotions:
-            promoted.setdefault(change.cycle_id, change.at)
-        lines = [
-            _cycle_line(
-                cycle,
-                made.get(cycle.cycle_id),
-                promoted.get(cycle.cycle_id),
-                loops.get(cycle.cycle_id),
-                by_release,
-            )
-            for cycle in cycles.all_cycles(db, name)
-        ]
-    scored = [row for row in rows if row.value is not None and row.outcome is not None]
-    first = promotions[0].at if promotions else None
+        known = cycles.all_cycles(db, name)
+    promoted: dict[str, datetime] = {}
+    for change in promotions:
+        promoted.setdefault(change.cycle_id, change.at)
+    lines = [
+        _cycle_line(one, made.get(one.cycle_id), promoted.get(one.cycle_id), loops.get(one.cycle_id), history)
+        for one in known
+    ]
+    error = _error(contract, rows)
+    is_number = error is not None and contract.problem.kind == "regression"
     return Timeline(
-        use_case=name, metric=metric.name, threshold=metric.threshold, cycles=lines, periods=_periods(rows, by_release),
-        mae=_mean([abs(row.outcome - row.value) for row in scored]), mae_persistence=_mean([abs(row.outcome) for row in scored]),
-        predictions_with_outcome=len(scored),
-        first_champion_seconds=round((first - started_at).total_seconds(), 1) if first else None,
+        use_case=name, metric=metric.name, unit=metric.unit, threshold=metric.threshold, cycles=lines,
+        periods=_periods(contract, rows, history), error=error, mae=error.value if error and is_number else None,
+        mae_persistence=error.without if error and is_number else None,
+        predictions_with_outcome=error.predictions if error else 0,
+        first_champion_seconds=round((promotions[0].at - started_at).total_seconds(), 1) if promotions else None,
     )  # fmt: skip
 
 
-def write_timeline(timeline: Timeline, folder: Path) -> Path:
-    """Write ``timeline.json`` and ``timeline.png``; returns the JSON's path."""
+def write_timeline(timeline: Timeline, folder: Path, name: str = "timeline") -> Path:
+    """Write ``<name>.json`` and ``<name>.png``; returns the JSON's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "timeline.json"
+    path = folder / f"{name}.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(asdict(timeline), indent=1, ensure_ascii=False) + "\n")
     temporary.replace(path)
     if timeline.periods:
-        draw_timeline(timeline, folder / "timeline.png")
+        draw_timeline(timeline, path.with_suffix(".png"))
     return path
 
 
@@ -135,7 +146,7 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
             continue
         began = datetime.fromisoformat(line.as_of)
         own = [
-            (t, one.uplift)
+            (t, one.value)
             for t, one in zip(times, timeline.periods, strict=True)
             if one.release == line.release
         ]
@@ -147,48 +158,63 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
                 *zip(*own, strict=True), marker="o", label=f"release {line.release}: {line.started_by}"
             )
     upper.axhline(timeline.threshold, color="black", linestyle="--", linewidth=1, label="threshold")
-    upper.set_ylabel(f"{timeline.metric}\n(log points per quarter)")
+    upper.set_ylabel(f"{timeline.metric}\n({timeline.unit})")
     upper.set_title(f"{timeline.use_case}: {_error_line(timeline)}", fontsize=10, pad=18)
     figure.legend(fontsize=8, ncols=3, loc="outside lower center")
-    lower.bar(times, [one.novelty for one in timeline.periods], width=60, color="tab:purple")
+    lower.bar(times, [one.novelty for one in timeline.periods], width=_width(times), color="tab:purple")
     lower.set_ylabel("novelty\n(share of requests)")
-    lower.set_xlabel("quarter that was predicted")
+    lower.set_xlabel("when it was asked")
     lower.set_ylim(0, 1)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
+def _width(times: Sequence[datetime]) -> float:
+    """Of a bar, in days: two thirds of the least distance of two periods."""
+    apart = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(sorted(set(times)))]
+    return 2 / 3 * min(apart, default=1.0)
+
+
 def _cycle_line(
-    cycle: cycles.Cycle,
-    release: Any,
-    promoted: datetime | None,
-    loop: Any,
-    uplifts: dict[int, dict[datetime, float]],
-) -> CycleLine:
-    matured = list(uplifts.get(release.version, {}).values()) if release else []
-    after = loop.value_after if loop and loop.value_after is not None else _mean(matured)
+    cycle: cycles.Cycle, release: int | None, promoted: datetime | None, loop: messages.LoopRow | None,
+    history: Sequence[History],
+) -> CycleLine:  # fmt: skip
+    own = [one for one in history if one.release == release]
+    count = sum(one.observations for one in own)
+    mean = sum(one.value * one.observations for one in own) / count if count else None
+    after = loop.value_after if loop and loop.value_after is not None else mean
     return CycleLine(
         key=cycle.key, started_by=cycle.started_by, reason=cycle.reason, state=str(cycle.state), as_of=cycle.as_of.isoformat(),
-        release=release.version if release else None,
-        seconds=round((promoted - cycle.opened_at).total_seconds(), 1) if promoted else None,
+        release=release, seconds=round((promoted - cycle.opened_at).total_seconds(), 1) if promoted else None,
         business_metric_before=loop.value_before if loop else None, business_metric_after=after if release else None,
         helped=loop.helped if loop else None,
     )  # fmt: skip
 
 
-def _periods(rows: list[Any], by_release: dict[int, dict[datetime, float]]) -> list[PeriodLine]:
+def _periods(contract: Contract, rows: Sequence[Any], history: Sequence[History]) -> list[PeriodLine]:
+    asked: dict[tuple[int, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        asked[row.release, f"{_period_of(contract, row):%Y-%m-%d}"].append(row)
     lines = []
-    for release, uplifts in by_release.items():
-        for period, uplift in uplifts.items():
-            asked = [row for row in rows if row.release == release and row.period == period]
-            novelty = sum(not row.known for row in asked) / len(asked)
-            when = max(row.as_of for row in asked)
-            lines.append(PeriodLine(period.isoformat(), when.isoformat(), release, uplift, novelty))
-    return sorted(lines, key=lambda line: (line.period, line.release))
+    for one in history:
+        own = asked[one.release, one.period]
+        novelty = sum(not row.known for row in own) / len(own)
+        when = max(row.as_of for row in own).isoformat()
+        period = f"{one.period}T00:00:00+00:00"
+        lines.append(PeriodLine(period, when, one.release, one.value, one.observations, novelty))
+    return lines
 
 
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _period_of(contract: Contract, row: Any) -> datetime:
+    """The period that a metric counts a prediction in, as :func:`history_of` does."""
+    if isinstance(contract.gate_metric, PortfolioUplift):
+        return cast("datetime", row.period)
+    return start_of(row.as_of, contract.problem.period or UNTIMED)
+
+
+def _error(contract: Contract, rows: Sequence[Any]) -> LiveError | None:
+    scored = [row for row in rows if row.value is not None and row.outcome is not None]
+    return live_error(contract, [row.value for row in scored], [row.outcome for row in scored])
 
 
 def _number(value: float | None) -> str:
@@ -196,11 +222,4 @@ def _number(value: float | None) -> str:
 
 
 def _error_line(timeline: Timeline) -> str:
-    if timeline.mae is None or not timeline.mae_persistence:
-        return "no outcome has matured yet"
-    gain = 1 - timeline.mae / timeline.mae_persistence
-    compared = f"{abs(gain):.1%} {'lower' if gain >= 0 else 'higher'}"
-    return (
-        f"live MAE {timeline.mae:.4f}, persistence {timeline.mae_persistence:.4f} ({compared}) "
-        f"over {timeline.predictions_with_outcome} predictions"
-    )
+    return timeline.error.text if timeline.error else "no outcome has matured yet"

@@ -1,13 +1,14 @@
 """What lies outside the workflow during a run: the data it may collect, the requests it gets, and what then happened.
 
-Two worlds share one form: the real panel (replayed), and a simulated one, whose sources answer over HTTP in the real
-ones' formats. Both are read through the use case's own feature code, so that what a client sends is what the model was
-trained on.
+A world is a recorded panel that is replayed, or a simulated one. Panels are read through the use case's own feature
+code, so that what a client sends is what the model was trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,37 +18,37 @@ import httpx
 import pandas as pd
 
 from include.kreislauf.collection.table import read_table
+from include.kreislauf.embedded.exchange import Answer, Asked, Happened, Outcomes, Report, Request
 from include.kreislauf.periods import between, shift
 from include.kreislauf.preparation.step import load_features
-from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.contract import Contract, PortfolioUplift
 from include.kreislauf.requirements.sources import TableSource
+from include.kreislauf.simulation.server import NOW_PATH, mirrors
+from include.kreislauf.statistics.business import recommended
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One row of a request: an entity, with its features where the client has them."""
+class Server:
+    """A process that a world needs beside the stack.
 
-    entity: str
-    features: dict[str, Any] | None
+    Parameters
+    ----------
+    ready: URL that answers when it is up.
+    """
 
-
-@dataclass(frozen=True)
-class Report:
-    """A business metric that a user of the recommendation reports."""
-
-    id: str
-    metric: str
-    release: int
-    value: float
-    period: datetime
+    argv: Sequence[str]
+    ready: str
 
 
 class World(Protocol):
     """The outside of the workflow at any time."""
 
     name: str
-    data: str
-    start: datetime
+    contract: Contract
+
+    @property
+    def start(self) -> datetime:
+        """The first cycle."""
 
     def span(self) -> tuple[datetime, datetime]:
         """Start of the first period and end of the newest one that the data show."""
@@ -55,22 +56,34 @@ class World(Protocol):
     def times(self) -> list[datetime]:
         """Starts of the periods to live through, oldest first."""
 
+    def changes(self) -> list[datetime] | None:
+        """When the world changed, as an oracle would know it; ``None``: nobody knows."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Settings by which an installation finds the world's data."""
+
+    def connections(self) -> Mapping[str, str]:
+        """By the name that the contract uses, the SQLAlchemy URLs of its databases."""
+
+    def server(self) -> Server | None:
+        """What must run beside the stack; ``None``: nothing."""
+
     def reach(self, now: datetime) -> None:
         """Time goes on: from here on, everything up to ``now`` can be collected."""
 
-    def asked(self, now: datetime, collected: Collection[str] | None = None) -> list[Asked]:
-        """What clients ask at the start of a period: every entity that the newest complete period shows.
+    def requests(self, now: datetime, collected: Collection[str] | None = None) -> list[Request]:
+        """What clients ask from the start of a period to its end.
 
         Parameters
         ----------
         collected: entities that the workflow collects; only for these can a client have features. None: all.
         """
 
-    def outcomes(self, now: datetime) -> dict[tuple[str, datetime], float]:
-        """What has become known by now: (entity, period) -> realised change."""
+    def outcomes(self, now: datetime) -> Outcomes:
+        """What has become known by now; of what was known long ago, it may be silent."""
 
-    def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:
-        """What users report of a period in which they followed a recommendation."""
+    def reports(self, now: datetime, answers: Sequence[Answer]) -> list[Report]:
+        """What users report of the period that ended, in which they followed the answers they had got."""
 
 
 @dataclass
@@ -96,8 +109,24 @@ class PanelWorld:
         assert isinstance(source, TableSource)  # noqa: S101 - that is what the recorded variant is
         return read_table(source, self.contract.problem, self.data, far)
 
+    def environment(self) -> Mapping[str, str]:
+        """Where the recorded data lie."""
+        return {"KREISLAUF_DATA": self.data}
+
+    def connections(self) -> Mapping[str, str]:
+        """A file needs none."""
+        return {}
+
+    def server(self) -> Server | None:
+        """A file needs none."""
+        return None
+
     def reach(self, now: datetime) -> None:
         """A recorded file is there as a whole: collection itself looks at no later row."""
+
+    def changes(self) -> list[datetime] | None:
+        """Of recorded years nobody knows."""
+        return None
 
     def span(self) -> tuple[datetime, datetime]:
         """Start of the first period and end of the newest one that the data show."""
@@ -111,30 +140,34 @@ class PanelWorld:
         count = between(self.start, self.end or self.span()[1], period)
         return [shift(self.start, period, number) for number in range(count + 1)]
 
-    def asked(self, now: datetime, collected: Collection[str] | None = None) -> list[Asked]:
-        """What all sources show in the newest period, with features where there is enough history for them."""
+    def requests(self, now: datetime, collected: Collection[str] | None = None) -> list[Request]:
+        """All at the start: every entity that the newest complete period shows, with features where there is enough
+        history for them.
+        """
         problem = self.contract.problem
-        period = pd.Timestamp(shift(now, problem.calendar, -1)).tz_convert(None)
+        newest = shift(now, problem.calendar, -1)
+        period = pd.Timestamp(newest).tz_convert(None)
         # features of one technology depend on what the others have: a client counts the ones that were collected
         known = self._panel if collected is None else self._panel[self._panel[problem.entity].isin(collected)]
         rows = self._features.build(known, now.date())
-        newest = rows[rows["period"] == period].set_index("entity")
+        own = rows[rows["period"] == period].set_index("entity")
         names = [*self._features.NUMERIC, *self._features.CATEGORICAL]
-        features = cast("dict[str, dict[str, Any]]", newest[names].to_dict("index"))
+        features = cast("dict[str, dict[str, Any]]", own[names].to_dict("index"))
         changes = self._features.outcomes(self._panel, now.date())
         shown = changes.loc[changes["period"] == changes["period"].max(), "entity"]
-        return [Asked(str(entity), features.get(entity)) for entity in sorted({*shown, *features})]
+        asked = [Asked(str(entity), features.get(entity)) for entity in sorted({*shown, *features})]
+        return [Request(now, newest, asked)]
 
-    def outcomes(self, now: datetime) -> dict[tuple[str, datetime], float]:
+    def outcomes(self, now: datetime) -> Outcomes:
         """Realised changes of all entities, the ones that no model knows yet among them."""
         rows = self._features.outcomes(self._panel, now.date())
         periods = rows["period"].dt.tz_localize("UTC").dt.to_pydatetime()
         return {
-            (str(entity), period): float(value)
+            (str(entity), period): Happened(float(value), now)
             for entity, period, value in zip(rows["entity"], periods, rows["outcome"], strict=True)
         }
 
-    def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:  # noqa: ARG002
+    def reports(self, now: datetime, answers: Sequence[Answer]) -> list[Report]:  # noqa: ARG002
         """Nobody reported anything in the recorded years."""
         return []
 
@@ -159,10 +192,24 @@ class SimulatedWorld(PanelWorld):
         self._world = simulate(self.seed)
         return observed_panel(self._world, self.start)
 
+    def environment(self) -> Mapping[str, str]:
+        """The served sources instead of the real ones."""
+        return {"KREISLAUF_MIRRORS": json.dumps(mirrors(self.url))}
+
+    def server(self) -> Server:
+        """The server of the world's sources."""
+        argv = [
+            sys.executable,
+            "-m",
+            "include.kreislauf.simulation.server",
+            "--port",
+            self.url.rpartition(":")[2],
+        ]
+        argv += ["--seed", str(self.seed), "--now", self.start.isoformat()]
+        return Server(argv, f"{self.url}{NOW_PATH}")
+
     def reach(self, now: datetime) -> None:
         """Set the clock of the served sources."""
-        from include.kreislauf.simulation.server import NOW_PATH
-
         answer = httpx.post(f"{self.url}{NOW_PATH}", json={"now": now.isoformat()}, trust_env=False)
         answer.raise_for_status()
 
@@ -171,9 +218,19 @@ class SimulatedWorld(PanelWorld):
         parameters = self._world.parameters
         return [shift(parameters.emergence, "quarter", parameters.incubation_quarters)]
 
-    def reports(self, period: datetime, recommended: Sequence[str], release: int) -> list[Report]:
+    def reports(self, now: datetime, answers: Sequence[Answer]) -> list[Report]:
         """Every simulated team reports once per quarter."""
         from include.kreislauf.simulation.teams import METRIC, report_productivity
 
-        rows = report_productivity(self._world, period, recommended, release, seed=self.seed)
+        asked, period = (shift(now, self.contract.problem.calendar, count) for count in (-2, -1))
+        known = {
+            one.entity: one for one in answers if one.period == asked.isoformat() and one.value is not None
+        }
+        metric = self.contract.gate_metric
+        if not known or not isinstance(metric, PortfolioUplift):
+            return []
+        values = [one.value or 0.0 for one in known.values()]
+        chosen = [name for name, _ in recommended(values, list(known), metric.top)]
+        release = next(iter(known.values())).release
+        rows = report_productivity(self._world, period, chosen, release, seed=self.seed)
         return [Report(row.id, METRIC, release, row.value, row.period) for row in rows]

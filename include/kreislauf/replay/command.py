@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from include.kreislauf.embedded.run import RunOptions, make_world, write_use_case
+from include.kreislauf.collection.step import collect
+from include.kreislauf.embedded.making import Place, WorldOptions, make_world, write_use_case
+from include.kreislauf.embedded.worlds import SimulatedWorld, World
+from include.kreislauf.feedback.work import Step
+from include.kreislauf.handovers import Stage
 from include.kreislauf.replay.living import Say, begin, live_through
 from include.kreislauf.replay.policies import Plan, Policy, ReplayError, plan_of
 from include.kreislauf.replay.recommending import Recommendations
 from include.kreislauf.replay.report import Replay, as_text, make_folder, write_replay
 from include.kreislauf.replay.results import PolicyResult, result_of
-from include.kreislauf.replay.ring import LocalRing, Person
+from include.kreislauf.replay.ring import STEPS, LocalRing, Person
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.settings import Settings, get_settings
-from include.kreislauf.simulation.server import WorldServer, mirrors
+from include.kreislauf.simulation.server import WorldServer
 from include.kreislauf.simulation.sources import SimulatedSources
 from include.kreislauf.simulation.technologies import simulate
 from include.kreislauf.store.database import Store
@@ -72,19 +76,17 @@ class _Replayed:
 
     def __init__(self, options: ReplayOptions, folder: Path, say: Say) -> None:
         self.options, self.folder, self.say = options, folder, say
-        self._run = RunOptions(
-            options.use_case, options.data, str(folder), options.start, options.end, options.seed
-        )
+        self._asked = WorldOptions(options.use_case, options.data, options.start, options.end, options.seed)
         written = get_settings().use_cases
         self.path = contract_path(written, options.use_case)
         self.hash = load_contract(self.path).hash
         self.use_cases = folder / "use_cases"
-        self.contract = write_use_case(self._run, written, self.use_cases)
+        self.contract = write_use_case(self._asked, written, self.use_cases)
         _require_no_traffic(self.contract)
 
     def result(self) -> Replay:
         self.say(f"{self.path}, hash {self.hash}")
-        around = self._around("")
+        around = self._around(self.folder)
         _require_steps(around)
         plans = [plan_of(policy, around, self.options.every) for policy in self.options.policies]
         self.say(f"{around.times[0]:%Y-%m-%d}  the first cycle, in {around.name}")
@@ -110,35 +112,34 @@ class _Replayed:
     @contextmanager
     def _ring(self, home: Path) -> Iterator[tuple[LocalRing, Recommendations]]:
         """The ring of one home, with its own world around it."""
-        with _served(self.options, self._run.start) as url:
-            around = self._around(url)
+        around = self._around(home)
+        with _served(around.world):
+            env, connections = around.world.environment(), around.world.connections()
             settings = Settings(
                 home=home, use_cases=self.use_cases, clock="given", store_url="", tables_url="", tracking_url="none",
-                data=around.world.data, mirrors=json.dumps(mirrors(url)) if url else "",
+                data=env.get("KREISLAUF_DATA", ""), mirrors=env.get("KREISLAUF_MIRRORS", ""),
             )  # fmt: skip
-            store = Store(settings.store)
+            steps: dict[Stage, Step] = {**STEPS, Stage.COLLECTION: partial(collect, connections=connections.get)}
+            person, store = Person(self.options.approve), Store(settings.store)
             try:
-                yield (
-                    LocalRing(settings, store, self.contract.name, person=Person(self.options.approve)),
-                    around,
-                )
+                yield LocalRing(settings, store, self.contract.name, steps, person=person), around
             finally:
                 store.engine.dispose()
 
-    def _around(self, url: str) -> Recommendations:
-        return Recommendations(make_world(self._run, self.contract, self.use_cases, url), self.contract)
+    def _around(self, home: Path) -> Recommendations:
+        place = Place(self.use_cases, "", home / "world")
+        return Recommendations(make_world(self._asked, self.contract, place), self.contract)
 
 
 @contextmanager
-def _served(options: ReplayOptions, start: str) -> Iterator[str]:
-    """URL of a simulated world's sources; empty where recorded data are read."""
-    if options.data:
-        yield ""
+def _served(world: World) -> Iterator[None]:
+    """A world whose sources are asked over HTTP answers while it is entered."""
+    if not isinstance(world, SimulatedWorld):
+        yield
         return
-    from include.kreislauf.embedded.ring import utc
-
-    with WorldServer(SimulatedSources(simulate(options.seed), utc(start))) as server:
-        yield server.url
+    with WorldServer(SimulatedSources(simulate(world.seed), world.start)) as server:
+        world.url = server.url
+        yield
 
 
 def _require_steps(around: Recommendations) -> None:

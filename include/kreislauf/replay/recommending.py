@@ -1,34 +1,30 @@
-"""A recommendation asked for once per period, as ``make run`` does: the world's entities, outcomes and reports."""
+"""The clients of a world, as in ``make run``, around a ring in this process: requests, outcomes, reports."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from include.kreislauf.embedded.client import Answer
-from include.kreislauf.embedded.run import collected_technologies
-from include.kreislauf.embedded.worlds import Asked, SimulatedWorld, World
-from include.kreislauf.periods import shift
+from include.kreislauf.embedded.exchange import Answer, Happened, Request
+from include.kreislauf.embedded.living import collected_technologies
+from include.kreislauf.embedded.worlds import World
+from include.kreislauf.inference.served import Served
 from include.kreislauf.replay.ring import LocalRing
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.statistics.business import recommended
 from include.kreislauf.store import observations
+from include.kreislauf.store.log_records import LoggedOutcome, stamp
+from include.kreislauf.store.log_writer import write_outcomes
 
 
 @dataclass
 class Recommendations:
-    """A world around one ring, and what its clients were told.
-
-    Parameters
-    ----------
-    contract: gives the period, and how many are recommended.
-    """
+    """A world around one ring, and what its clients were told."""
 
     world: World
     contract: Contract
     answers: list[Answer] = field(default_factory=list)
+    _settled: set[str] = field(default_factory=set, repr=False)
 
     @property
     def name(self) -> str:
@@ -42,58 +38,86 @@ class Recommendations:
 
     @property
     def changes(self) -> list[datetime] | None:
-        """When new technologies begin to take over in a simulated world; of a recorded one nobody knows."""
-        return self.world.changes() if isinstance(self.world, SimulatedWorld) else None
+        """When a simulated world changes; of a recorded one nobody knows."""
+        return self.world.changes()
 
     def reach(self, now: datetime) -> None:
         """Time goes on in the world."""
         self.world.reach(now)
 
     def happened(self, ring: LocalRing, now: datetime) -> None:
-        """Outcomes of what was asked a period ago, and what the users of the recommendation report of it."""
-        period = self._period(now, -2)
-        asked = [one for one in self.answers if one.period == period.isoformat()]
-        known = [one for one in asked if one.value is not None]
-        if not known:
-            return
-        outcomes = self.world.outcomes(now)
-        top = self.contract.gate_metric.top
-        chosen = recommended([one.value or 0.0 for one in known], [one.entity for one in known], top)
-        reports = self.world.reports(self._period(now, -1), [name for name, _ in chosen], known[0].release)
+        """Outcomes of what was asked, and what users report of it."""
+        outcomes, written = self.world.outcomes(now), stamp(ring.now())
+        due = {
+            one.prediction_id: seen
+            for one in self.answers
+            if one.prediction_id not in self._settled
+            and (seen := outcomes.get((one.entity, datetime.fromisoformat(one.period))))
+        }
+        rows = [
+            LoggedOutcome(ring.use_case, name, self._number(seen), stamp(seen.observed_at), written)
+            for name, seen in due.items()
+        ]
         with ring.store.write() as db:
-            for one in asked:
-                if (one.entity, period) in outcomes:
-                    value = outcomes[one.entity, period]
-                    observations.save_outcome(db, one.prediction_id, value, now, ring.now())
-            for report in reports:
+            write_outcomes(db, rows)
+            for report in self.world.reports(now, self.answers):
                 row = {**vars(report), "use_case": ring.use_case, "observed_at": now, "created_at": now}
                 observations.save_report(db, row)
+        self._settled |= set(due)
 
     def asks(self, ring: LocalRing, now: datetime) -> None:
-        """Every entity that the newest complete period shows."""
-        asked = self.world.asked(now, collected_technologies(ring.store, self.contract))
-        self.answers += predict(ring, now, self._period(now, -1), asked)
+        """What clients ask until the next step."""
+        served = ring.served()
+        for request in self.world.requests(now, collected_technologies(ring.store, self.contract)):
+            self.answers += predict(ring, request, served)
 
-    def _period(self, now: datetime, count: int) -> datetime:
-        return shift(now, self.contract.problem.calendar, count)
+    def _number(self, seen: Happened) -> float:
+        """As the log has it: of classes their position."""
+        return self.contract.problem.classes.index(seen.value) if isinstance(seen.value, str) else seen.value
 
 
-def predict(ring: LocalRing, now: datetime, period: datetime, asked: Sequence[Asked]) -> list[Answer]:
-    """What the service does: log the live release's predictions, and answer."""
-    served = ring.served()
-    release = served.release
-    known = [one for one in asked if one.entity in release.snapshot]
-    given = [one.features or release.snapshot[one.entity] for one in known]
-    values = {one.entity: float(value) for one, value in zip(known, served.predict(given), strict=True)}
+def predict(ring: LocalRing, request: Request, served: Served | None = None) -> list[Answer]:
+    """What the service does: log the live release's predictions, and answer.
+
+    Parameters
+    ----------
+    served: the live release, where it is loaded already.
+    """
+    served = served or ring.served()
+    values = _values(served, request)
     answers = [
-        Answer(str(uuid.uuid4()), one.entity, period.isoformat(), release.version, one.entity in values, values.get(one.entity))
-        for one in asked
-    ]  # fmt: skip
+        Answer(
+            str(uuid.uuid4()), one.entity, request.period.isoformat(), served.release.version, known, value
+        )
+        for one, (known, value) in zip(request.rows, values, strict=True)
+    ]
     rows = [
         {"id": one.prediction_id, "use_case": ring.use_case, "release": one.release, "entity": one.entity,
-         "known": one.known, "value": one.value, "period": period, "as_of": now, "created_at": ring.now()}
+         "known": one.known, "value": one.value, "period": request.period, "as_of": request.at, "created_at": ring.now()}
         for one in answers
     ]  # fmt: skip
     with ring.store.write() as db:
         observations.save_predictions(db, rows)
     return answers
+
+
+def _values(served: Served, request: Request) -> list[tuple[bool, float | None]]:
+    """For each row whether it is known, and what is predicted for it."""
+    snapshot = served.release.snapshot
+    if served.problem.requests == "features":
+        given = [one.features or {} for one in request.rows]
+        values = served.predict(given).tolist()
+        seen = served.predictor.categorical
+        return [
+            (all(row[name] in texts for name, texts in seen.items()), value)
+            for row, value in zip(given, values, strict=True)
+        ]
+    known = [one for one in request.rows if one.entity in snapshot]
+    found = dict(
+        zip(
+            [one.entity for one in known],
+            served.predict([one.features or snapshot[one.entity] for one in known]).tolist(),
+            strict=True,
+        )
+    )
+    return [(one.entity in found, found.get(one.entity)) for one in request.rows]

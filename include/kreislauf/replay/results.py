@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.kreislauf.handovers import Stage
-from include.kreislauf.replay.history import PeriodLine, history_of
+from include.kreislauf.monitoring.history import PeriodLine, history_of
 from include.kreislauf.replay.ring import LocalRing
 from include.kreislauf.requirements.contract import BusinessMetric
 from include.kreislauf.store.messages import LoopRow

@@ -67,6 +67,11 @@ def catalogue_variant(use_case: Path, target: Path, catalogue: dict[str, Any]) -
     return folder / FILE_NAME
 
 
+def unattended_variant(use_case: Path, target: Path) -> Path:
+    """Write a use case as it is to ``target/<name>``, but that nobody needs to sign or to agree; returns its contract."""
+    return _copy(use_case, target) / FILE_NAME
+
+
 def _copy(use_case: Path, target: Path) -> Path:
     """The use case in another folder, signed and promoted automatically: nobody sits at the inbox of a replay."""
     folder = target / use_case.name
