@@ -13,7 +13,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection bench-monitoring bench-science bench-service help mlflow setup setup-dev run test check format reference requirements schema clean
+.PHONY: add-source bench-collection bench-generality bench-monitoring bench-science bench-service help mlflow setup setup-dev run test check format reference requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -84,6 +84,9 @@ add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downl
 
 bench-collection: $(VENV)/.bench ## Measure the reading of GitHub events against gzip alone and other engines
 	$(BIN)/python -m benchmarks.collection
+
+bench-generality: setup-dev ## Measure new tables, a hundred use cases, and reuse: ARGS="--only tables"
+	$(BIN)/python -m benchmarks.generality $(ARGS)
 
 bench-science: setup-dev ## Measure candidates, intervals, search and pipeline on the recorded panel (../shared/data)
 	$(BIN)/python -m benchmarks.science
