@@ -48,7 +48,7 @@ def test_candidates_keep_what_evaluation_and_deployment_need(lap: Lap) -> None:
     assert made.summary == {
         "candidates": [saved.candidates[0].name], "failed": {}, "trained_until": "2015-07-01",
         "held_out": ["2014-10-01", "2015-01-01", "2015-04-01", "2015-07-01"], "exhausted": True,
-        "fits": 8 * 2 + 3 * 2 + 1 * 3, "tracking": {
+        "fits": 8 * 2 + 3 * 2 + 1 * 3, "trials": {"reused": 0, "made": 8 * 2 + 3 * 2 + 1 * 3 + 4}, "tracking": {
             "runs": {}, "parent": "", "note": "tracking is off (KREISLAUF_TRACKING_URL=none)",
         },
     }  # fmt: skip
