@@ -39,6 +39,10 @@ def test_metric_and_baseline_must_fit_the_target(
     [
         ({"step": "clip", "columns": ["jobs_share"]}, "clip has no bound"),
         ({"step": "clip", "columns": ["jobs_share"], "low": 2, "high": 1}, "is not below high"),
+        (
+            {"step": "out_of_range_missing", "columns": ["jobs_share"], "low": 1, "high": 1},
+            "low 1 is not below high 1; allowed: low < high",
+        ),
         ({"step": "smooth", "columns": ["jobs_share"]}, "smooth"),
     ],
 )

@@ -87,3 +87,9 @@ def test_a_column_may_have_any_name(name: str) -> None:
 def test_a_source_has_columns_with_names(columns: dict[str, Any]) -> None:
     said, _ = fault(TABLE, columns=columns)
     assert "at least 1" in said or "at most 128" in said
+
+
+def test_a_column_has_a_range_that_holds_something() -> None:
+    upside_down = {"x": {"type": "number", "minimum": 5, "maximum": 1}}
+    assert fault(TABLE, columns=upside_down) == ("minimum 5 is above maximum 1", "minimum <= maximum")
+    assert SOURCES.validate_python({**TABLE, "columns": {"x": {"type": "number", "minimum": 0}}})

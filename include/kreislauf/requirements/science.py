@@ -35,6 +35,17 @@ class FillPrevious(Section):
     limit: int = Field(1, ge=1, le=100, description="So many periods in a row at most.", examples=[2])
 
 
+def _check_order(low: float | None, high: float | None) -> None:
+    """Whether two bounds, as far as there are any, hold something between them.
+
+    Raises
+    ------
+    PydanticCustomError: they do not.
+    """
+    if low is not None and high is not None and low >= high:
+        raise inconsistent(f"low {low:g} is not below high {high:g}", allowed="low < high")
+
+
 class Clip(Section):
     """Pull numbers outside of bounds in to them."""
 
@@ -47,8 +58,7 @@ class Clip(Section):
     def _has_bounds(self) -> Clip:
         if self.low is None and self.high is None:
             raise inconsistent("clip has no bound", allowed="low, high, or both")
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise inconsistent(f"low {self.low} is not below high {self.high}", allowed="low < high")
+        _check_order(self.low, self.high)
         return self
 
 
@@ -63,6 +73,11 @@ class OutOfRangeMissing(Section):
     high: float | None = Field(
         None, description="Greatest number that is believed; empty: no bound.", examples=[1000000]
     )
+
+    @model_validator(mode="after")
+    def _bounds_hold_something(self) -> OutOfRangeMissing:
+        _check_order(self.low, self.high)
+        return self
 
 
 class KeepLatest(Section):

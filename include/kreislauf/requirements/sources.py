@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
@@ -55,6 +55,14 @@ class Column(Section):
         description="Whether models may see it, where there is no features.py; keys, target and dates are never seen.",
         examples=[True],
     )
+
+    @model_validator(mode="after")
+    def _range_holds_something(self) -> Column:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise inconsistent(
+                f"minimum {self.minimum:g} is above maximum {self.maximum:g}", allowed="minimum <= maximum"
+            )
+        return self
 
 
 class Rows(Section):
