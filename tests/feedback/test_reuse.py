@@ -111,11 +111,15 @@ def test_another_cycle_on_the_same_data_uses_everything_again(lap: Lap) -> None:
 
 
 def test_a_collection_of_the_same_time_and_sources_is_used_again_with_its_sheet(lap: Lap) -> None:
-    first, second = (done(lap, lap.order(AS_OF), Stage.COLLECTION)[0] for _ in range(2))
+    first, second, third = (done(lap, lap.order(AS_OF), Stage.COLLECTION)[0] for _ in range(3))
     assert (second.output, second.reused_from) == (first.output, first.id)
     sheets = lap.settings.artefacts / lap.use_case / "data_sheets"
-    texts = [(sheets / f"{one.cycle_id}-1" / "data_sheet.md").read_text() for one in (first, second)]
-    assert texts[0] == texts[1]
+    texts = [(sheets / f"{one.cycle_id}-1" / "data_sheet.md").read_text() for one in (first, second, third)]
+    assert (
+        texts[1]
+        == texts[2]
+        == f"> Reused from `{first.id}`: nothing that it depends on has changed.\n\n{texts[0]}"
+    )
 
 
 def test_a_source_that_shows_nothing_new_cuts_the_work_off(lap: Lap) -> None:

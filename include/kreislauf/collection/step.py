@@ -46,10 +46,10 @@ from include.kreislauf.requirements.sources import Rows, SqlSource, TableSource
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
 from include.kreislauf.store.database import Store
-from include.kreislauf.store.reuse import Reuse
+from include.kreislauf.store.reuse import Reuse, used_again
 from include.kreislauf.store.tables import Tables
 
-RAW = "raw"
+RAW, SHEET = "raw", "data_sheet.md"
 WIDENING = (Edge.MONITORING_TO_DATA_ENGINEERING, Edge.DATA_SCIENCE_TO_DATA_ENGINEERING)
 """Loops that ask for more than the catalogue names."""
 
@@ -240,16 +240,22 @@ class Collection:
         """The sheet and its picture beside the artefacts, for people; made again when a step is repeated."""
         folder = self._sheet_folder(handover)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "data_sheet.md").write_text(document, encoding="utf-8")
+        (folder / SHEET).write_text(document, encoding="utf-8")
         if contents.observed:
             title = f"{self.contract.title}: {handover.output}, as of {handover.as_of:%Y-%m-%d}"
             draw(contents, self.contract, folder / PICTURE, title)
 
     def _sheet_again(self, earlier: Handover) -> None:
-        """The sheet of the earlier collection, whose result is used, as this one's."""
-        sheet = self._sheet_folder(earlier)
-        if sheet.is_dir():
-            shutil.copytree(sheet, self._sheet_folder(self.order), dirs_exist_ok=True)
+        """The sheet of the earlier collection, whose result is used, as this one's; it says so."""
+        folder = self._sheet_folder(earlier)
+        if (folder / SHEET).is_file():
+            shutil.copytree(folder, self._sheet_folder(self.order), dirs_exist_ok=True)
+            sheet, note = (
+                self._sheet_folder(self.order) / SHEET,
+                used_again(earlier.reused_from or earlier.id),
+            )
+            text = sheet.read_text("utf-8").removeprefix(f"{note}\n\n")
+            sheet.write_text(f"{note}\n\n{text}", encoding="utf-8")
 
     def _sheet_folder(self, of: Message) -> Path:
         return self.settings.artefacts / of.use_case / "data_sheets" / f"{of.cycle_id}-{of.attempt}"

@@ -67,7 +67,7 @@ class Reuse:
     def repeated(self, known: Handover) -> StepResult:
         """The earlier result as the result of this order; its document says where it comes from."""
         with Store(self.settings.store).read() as db:
-            document = messages.document_of(db, known.id) or ""
+            document = (messages.document_of(db, known.id) or "").removeprefix(f"{told(known)}\n\n")
         summary = {name: value for name, value in known.summary.items() if name != MADE_ANEW}
         handover = self.order.handover(
             known.stage, code_version=self.settings.code, output=known.output, summary=summary
@@ -102,4 +102,9 @@ def told(handover: Handover) -> str:
         return (
             f"> Made anew ({why}), with the content of `{handover.reused_from}`: its version is named again."
         )
-    return f"> Reused from `{handover.reused_from}`: nothing that it depends on has changed."
+    return used_again(handover.reused_from)
+
+
+def used_again(handover_id: str) -> str:
+    """Where a result comes from that was not made again, as a line of Markdown."""
+    return f"> Reused from `{handover_id}`: nothing that it depends on has changed."
