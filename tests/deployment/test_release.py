@@ -20,7 +20,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from include.kreislauf.deployment import contents as contents_module
-from include.kreislauf.deployment.contents import GOLDEN_ROWS, UNSEEN, Contents, contents_of
+from include.kreislauf.deployment.contents import (
+    GOLDEN_ROWS,
+    NUMBERS,
+    UNSEEN,
+    Contents,
+    contents_of,
+)
 from include.kreislauf.deployment.manifest import libraries, manifest_of, schemas
 from include.kreislauf.deployment.note import release_note
 from include.kreislauf.deployment.release import make_release, release_alone, verify_release
@@ -211,7 +217,7 @@ def test_a_manifest_without_tracking_or_signature_says_so(scripted: Lap):
 
 
 def test_the_input_schema_takes_what_the_model_takes():
-    schema = schemas(winner(Ridge()))["input"]
+    schema = schemas(winner(Ridge()), NUMBERS)["input"]
     Draft202012Validator.check_schema(schema)
     takes = Draft202012Validator(schema).is_valid
     row = {"stars": 9, "share": 0.5, "kind": "language"}
@@ -223,7 +229,7 @@ def test_the_input_schema_takes_what_the_model_takes():
 
 
 def test_the_output_schema_is_one_of_an_object():
-    schema = schemas(winner(Ridge()))["output"]
+    schema = schemas(winner(Ridge()), NUMBERS)["output"]
     Draft202012Validator.check_schema(schema)
     assert Draft202012Validator(schema).is_valid({"value": 0.5})
 
@@ -274,8 +280,8 @@ def test_golden_rows_that_come_out_otherwise_are_refused(scripted: Lap, monkeypa
     honest = contents_module._golden
 
     def shifted(*args: Any) -> Any:
-        rows, outputs = honest(*args)
-        return rows, [value + 0.01 for value in outputs]
+        golden = honest(*args)
+        return {**golden, "outputs": [value + 0.01 for value in golden["outputs"]]}
 
     monkeypatch.setattr(contents_module, "_golden", shifted)
     row = make_release(evaluated(scripted), winner(Ridge()), scripted.store, scripted.settings)

@@ -132,7 +132,7 @@ def test_the_release_is_described_from_its_manifest(service: Running) -> None:
     assert service.client.get("/v1/radar/release").json() == {
         "use_case": "radar", "version": 1, "cycle_id": "c0001-2016-01", "as_of": "2016-01-01T00:00:00Z",
         "contract_hash": "0" * 64, "family": "ridge", "metrics": {"mae": 0.1},
-        "interval": {}, "engine": {},
+        "interval": {}, "engine": {}, "problem": {},
     }  # fmt: skip
 
 

@@ -1,13 +1,16 @@
-"""Whether a canary serves the business as well as the champion: by what users report, else by the error on outcomes."""
+"""Whether a canary serves the business as well as the champion: by what users report, else by what really happened."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import Connection
 
+from include.kreislauf.deployment.comparing import Compared, compared_by
 from include.kreislauf.deployment.found import number
 from include.kreislauf.handovers import Evidence
 from include.kreislauf.requirements.contract import Contract, Reported
@@ -24,20 +27,25 @@ from include.kreislauf.store.rollouts import Arm, Rollout
 
 Answer = tuple[Verdict, str, Evidence]
 MIN_ENTITIES = 5
-"""Fewer entities with outcomes say nothing about how much they differ."""
+"""Fewer entities (or rows, where they have none) with outcomes say nothing about how much they differ."""
 
 
-def judge_business(db: Connection, rollout: Rollout, contract: Contract, level: float) -> Answer:
-    """The first of these that is known: a reported metric, the error on the same rows, the error of the two arms.
+def judge_business(
+    db: Connection, rollout: Rollout, contract: Contract, level: float, now: datetime
+) -> Answer:
+    """The first of these that is known: a reported metric, what happened on the same rows, what happened in the two arms.
 
-    The release must not be worse by more than the contract's ``performance.champion_tolerance`` of the champion's
-    error, or of the champion's value of the metric.
+    What happened is measured by the contract's first metric of kind ``decision_value`` or ``outcomes``, else by the error
+    of the kind of problem. The release must not be worse by more than the contract's ``performance.champion_tolerance``
+    of the champion's value.
     """
     tolerance = contract.performance.champion_tolerance
     for metric in contract.business_metrics:
         if isinstance(metric, Reported) and (found := _reported(db, rollout, metric, tolerance, level)):
             return found
-    found = _same_rows(db, rollout, tolerance, level) or _arms(db, rollout, tolerance, level)
+    paired, apart = compared_by(contract)
+    found = _same_rows(db, rollout, paired, tolerance, level, now)
+    found = found or _arms(db, rollout, apart, tolerance, level, now)
     text = "no reports and no outcomes yet"
     return found or (Verdict.INCONCLUSIVE, text, Evidence(name="business", value=None, note=text))
 
@@ -59,41 +67,76 @@ def _reported(
     return verdict, text, number(f"{metric.name}_difference", found, metric.unit, note)
 
 
-def _same_rows(db: Connection, rollout: Rollout, tolerance: float, level: float) -> Answer | None:
+def _same_rows(
+    db: Connection, rollout: Rollout, by: Compared, tolerance: float, level: float, now: datetime
+) -> Answer | None:
     """What the release computed in the shadow of the champion, on the same rows: the sharpest comparison."""
-    losses: dict[Any, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
-    for row in comparisons.shadow_rows(db, rollout.use_case, rollout.version):
-        if None not in (row.outcome, row.answered, row.shadow):
-            own, other = losses[row.entity]
-            own.append(abs(row.shadow - row.outcome))
-            other.append(abs(row.answered - row.outcome))
-    if len(losses) < MIN_ENTITIES or not any(sum(other) for _, other in losses.values()):
+    until = now - by.maturity
+    rows = [
+        row for row in comparisons.shadow_rows(db, rollout.use_case, rollout.version)
+        if None not in (row.outcome, row.answered, row.shadow) and row.as_of <= until
+    ]  # fmt: skip
+    happened = [row.outcome for row in rows]
+    mine, theirs = (
+        by.values([getattr(row, name) for row in rows], happened) for name in ("shadow", "answered")
+    )
+    pairs: dict[Any, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    for row, own, other in zip(rows, mine.tolist(), theirs.tolist(), strict=True):
+        if isfinite(own) and isfinite(other):
+            pairs[row.name][0].append(own)
+            pairs[row.name][1].append(other)
+    others = [value for _, other in pairs.values() for value in other]
+    if len(pairs) < MIN_ENTITIES or (by.is_ratio and not any(others)):
         return None
-    found = block_bootstrap_gain(losses, lambda own, other: own / other if other else 1.0, level)
-    return _error(found, tolerance, f"{len(losses)} entities, on the same rows")
+    note = f"{len(pairs)} {_counted(rows)}, on the same rows"
+    if by.is_ratio:
+        found = block_bootstrap_gain(pairs, lambda own, other: own / other if other else 1.0, level)
+        return _times(found, by, tolerance, note)
+    found = block_bootstrap_gain(pairs, lambda own, other: own - other, level)
+    return _beside(found, sum(others) / len(others), by, tolerance, note)
 
 
-def _arms(db: Connection, rollout: Rollout, tolerance: float, level: float) -> Answer | None:
+def _arms(
+    db: Connection, rollout: Rollout, by: Compared, tolerance: float, level: float, now: datetime
+) -> Answer | None:
     arms = ((rollout.version, Arm.CANARY), (rollout.champion or 0, Arm.BASELINE))
-    errors = [
-        _by_entity(comparisons.arm_outcomes(db, rollout.use_case, version, arm, rollout.state_at))
-        for version, arm in arms
+    since, until = rollout.state_at, now - by.maturity
+    rows = [
+        comparisons.arm_outcomes(db, rollout.use_case, version, arm, since, until) for version, arm in arms
     ]
-    if min(map(len, errors)) < MIN_ENTITIES:
+    blocks = [_by_name(one, by) for one in rows]
+    if min(map(len, blocks)) < MIN_ENTITIES:
         return None
-    mine, theirs = (block_bootstrap_mean(one, level) for one in errors)
-    return _error(ratio(mine, theirs), tolerance, f"{len(errors[0])} and {len(errors[1])} entities")
+    mine, theirs = (block_bootstrap_mean(one, level) for one in blocks)
+    note = f"{len(blocks[0])} and {len(blocks[1])} {_counted([*rows[0], *rows[1]])}"
+    if by.is_ratio:
+        return _times(ratio(mine, theirs), by, tolerance, note)
+    return _beside(difference(mine, theirs), theirs.mean, by, tolerance, note)
 
 
-def _by_entity(rows: Sequence[tuple[str, float]]) -> Mapping[str, list[float]]:
-    """Errors of one entity share its shocks: they are drawn together."""
+def _by_name(rows: Sequence[Any], by: Compared) -> Mapping[str, list[float]]:
+    """What is measured of one entity shares its shocks: it is drawn together."""
+    values = by.values([row.answered for row in rows], [row.outcome for row in rows])
     blocks: dict[str, list[float]] = defaultdict(list)
-    for name, error in rows:
-        blocks[name].append(error)
+    for row, value in zip(rows, values.tolist(), strict=True):
+        if isfinite(value):
+            blocks[row.name].append(value)
     return blocks
 
 
-def _error(found: Interval, tolerance: float, note: str) -> Answer:
+def _counted(rows: Iterable[Any]) -> str:
+    return "entities" if any(row.entity is not None for row in rows) else "predictions"
+
+
+def _times(found: Interval, by: Compared, tolerance: float, note: str) -> Answer:
     verdict = at_most(found, 1 + tolerance)
-    text = f"absolute error × {found.mean:.3g} of the champion's ({1 + tolerance:g} allowed): {verdict}"
-    return verdict, text, number("error_ratio", found, "times", note)
+    text = f"{by.said} × {found.mean:.3g} of the champion's ({1 + tolerance:g} allowed): {verdict}"
+    return verdict, text, number(f"{by.name}_ratio", found, "times", note)
+
+
+def _beside(found: Interval, champion: float, by: Compared, tolerance: float, note: str) -> Answer:
+    allowed = tolerance * abs(champion)
+    verdict = at_least(found, -allowed) if by.higher else at_most(found, allowed)
+    limit = -allowed if by.higher else allowed
+    text = f"{by.said} {found.mean:+.4g} {by.unit} against the champion ({limit:+.4g} allowed): {verdict}"
+    return verdict, text, number(f"{by.name}_difference", found, by.unit, note)

@@ -61,7 +61,7 @@ def judge_canary(db: Connection, rollout: Rollout, contract: Contract, asked: Ca
     level = two_sided(1 - (1 - confidence_of(look, asked.confidence)) / QUESTIONS)
     answers = [*_service_levels(canary, baseline, asked, level)]
     if asked.business:
-        answers.append(_Answer(*judge_business(db, rollout, contract, level)))
+        answers.append(_Answer(*judge_business(db, rollout, contract, level, now)))
     found = _conclude(answers, text, min(canary.requests, baseline.requests) >= asked.min_requests, look)
     return found.after(seconds) if over and not found.final else found
 

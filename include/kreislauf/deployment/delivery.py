@@ -220,7 +220,7 @@ class Delivery:
         if not self.has_traffic:
             return Found(Verdict.INCONCLUSIVE, NO_TRAFFIC)
         if name == SHADOW and delivery.shadow:
-            return judge_shadow(db, rollout, delivery.shadow, now)
+            return judge_shadow(db, rollout, self.contract.problem, delivery.shadow, now)
         assert delivery.canary is not None  # noqa: S101 - it is one of the open checks
         return judge_canary(db, rollout, self.contract, delivery.canary, now)
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from include.kreislauf.deployment.contents import Contents
 from include.kreislauf.evaluation.winner import SEPARATOR, Winner
 from include.kreislauf.handovers import Handover, Stage, WorkOrder
-from include.kreislauf.inference.served import MAX_TEXT
+from include.kreislauf.inference.problem import ServedProblem
+from include.kreislauf.inference.served import MAX_TEXT, MISSING
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, messages
 from include.kreislauf.store.database import Store
@@ -36,7 +37,8 @@ def manifest_of(
         "mlflow": _tracked(trained, chosen.partition(SEPARATOR)[2]),
         "family": winner.family, "params": winner.params, "trained_until": winner.trained_until,
         "features": {"numeric": winner.numeric, "categorical": winner.categorical}, "entities": contents.entities,
-        "engine": contents.engine, "schemas": schemas(winner),
+        "engine": contents.engine, "problem": contents.problem.to_dict(),
+        "schemas": schemas(winner, contents.problem),
         "metrics": _part(evaluated, "metrics"), "interval": _part(evaluated, "prediction_interval"),
         "decision": str(evaluated.summary.get("decision", "")) if evaluated else "",
     }  # fmt: skip
@@ -48,12 +50,27 @@ def libraries() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def schemas(winner: Winner) -> dict[str, Any]:
+def schemas(winner: Winner, problem: ServedProblem) -> dict[str, Any]:
     """JSON Schemas of one row's features, as the service takes them, and of its answer."""
-    text = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
-    numbers = {name: {"type": "number"} for name in winner.numeric}
-    texts = {name: {**text, "examples": seen[:5]} for name, seen in winner.categorical.items()}
-    return {"input": _object({**numbers, **texts}), "output": _object({"value": {"type": "number"}})}
+    gaps = problem.may_be_missing
+    numbers = {name: {"type": ["number", "null"] if name in gaps else "number"} for name in winner.numeric}
+    texts = {name: _text(seen) for name, seen in winner.categorical.items()}
+    return {"input": _object({**numbers, **texts}), "output": _object(_answer(problem))}
+
+
+def _text(seen: list[str]) -> dict[str, Any]:
+    kind = ["string", "null"] if MISSING in seen else "string"
+    return {"type": kind, "minLength": 1, "maxLength": MAX_TEXT, "examples": seen[:5]}
+
+
+def _answer(problem: ServedProblem) -> dict[str, Any]:
+    value: dict[str, Any] = {"value": {"type": "number"}}
+    if not problem.classes:
+        return value
+    shares = {name: {"type": "number", "minimum": 0, "maximum": 1} for name in problem.classes}
+    actions = problem.decision.names if problem.decision else [None]
+    return {**value, "label": {"enum": list(problem.classes)}, "probabilities": _object(shares),
+            "action": {"enum": list(actions)}}  # fmt: skip
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from include.kreislauf.inference.problem import ServedProblem
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.store.live import ReleaseRow
 
@@ -27,6 +28,7 @@ def release_note(
         _opening(row, champion),
         _lines([*_about(new, old), *(f"{name}: {value}" for name, value in (facts or {}).items())]),
         f"## Metrics\n\n{_metrics(row, champion)}",
+        *_decisions(new, old),
         f"## Features\n\n{_lines(_features(new, old))}",
         f"## Made from\n\n{_lines(_origin(new, old))}",
     ]
@@ -52,10 +54,47 @@ def _about(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
     return [
         f"model: {_changed(_model(new), _model(old))}",
         f"answers by: {engine.get('kind', NONE)}{why}{proof}",
-        f"entities known: {_changed(new.get('entities'), old.get('entities'))}",
+        *_answers(new, old),
         f"contract approved by: {approver.get('by', 'nobody')} ({approver.get('how', NONE)})",
         *([f"evaluation: {new['decision']}"] if new.get("decision") else []),
     ]
+
+
+def _answers(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
+    """What is answered to whom, by kind of problem."""
+    problem, before = (ServedProblem.of(one) for one in (new, old or new))
+    lines = [f"classes: {_changed(_classes(problem), _classes(before))}"] if problem.classes else []
+    if problem.requests == "features":
+        lines.append("requests: bring all features; no entities are kept")
+    else:
+        lines.append(f"entities known: {_changed(new.get('entities'), old.get('entities'))}")
+    if problem.may_be_missing:
+        lines.append(f"numbers that may be missing: {_quoted(problem.may_be_missing)}")
+    return lines
+
+
+def _classes(problem: ServedProblem) -> str:
+    shown = _quoted(problem.classes)
+    return f"{shown} (the last one's probability is logged)" if problem.kind == "binary" else shown
+
+
+def _decisions(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
+    """The matrix of costs as a part of its own; none without one."""
+    costs, before = ServedProblem.of(new).decision, ServedProblem.of(old or new).decision
+    if costs is None:
+        return []
+    head = (
+        f"| action | {' | '.join(_cell(one) for one in costs.classes)} |\n|---|{'---|' * len(costs.classes)}"
+    )
+    rows = [f"| `{name}` | {' | '.join(f'{cost:g}' for cost in row)} |"
+            for name, row in zip(costs.names, costs.matrix.tolist(), strict=True)]  # fmt: skip
+    text = f"Cost of each action, by what then happens; without a model `{costs.without}`."
+    changed = "" if costs == before else " Changed against the release before."
+    return [f"## Decisions\n\n{text}{changed}\n\n" + "\n".join([head, *rows])]
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _model(manifest: Mapping[str, Any]) -> str | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.kreislauf.deployment.contents import Contents, contents_of
+from include.kreislauf.deployment.contents import NUMBERS, Contents, contents_of, problem_of
 from include.kreislauf.deployment.manifest import manifest_of
 from include.kreislauf.deployment.note import release_note
 from include.kreislauf.errors import KreislaufError, ReleaseError
 from include.kreislauf.evaluation.winner import Winner, load_winner
 from include.kreislauf.handovers import Stage, WorkOrder
+from include.kreislauf.inference.problem import ServedProblem
 from include.kreislauf.inference.served import load_served
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
@@ -53,8 +54,14 @@ class Verified:
         )
 
 
-def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Settings) -> ReleaseRow:
+def make_release(
+    order: WorkOrder, winner: Winner, store: Store, settings: Settings, problem: ServedProblem = NUMBERS
+) -> ReleaseRow:
     """Write the release of an attempt, or find the one it made before; its row in the store comes last.
+
+    Parameters
+    ----------
+    problem: see :func:`~include.kreislauf.deployment.contents.problem_of`.
 
     Raises
     ------
@@ -67,7 +74,7 @@ def make_release(order: WorkOrder, winner: Winner, store: Store, settings: Setti
             version = live.next_version(db, order.use_case)
         if known:
             return known
-        contents = contents or contents_of(winner)
+        contents = contents or contents_of(winner, problem)
         path = f"releases/{order.use_case}/{version:04d}-{order.cycle_id}-{order.attempt}"
         row = _written(path, order, winner, contents, version, store, settings)
         with store.write() as db:
@@ -108,7 +115,8 @@ def release_alone(order: WorkOrder, contract: Contract, settings: Settings, vers
     winner, store = load_winner(settings, order.use_case, version), Store(settings.store)
     order = order.model_copy(update={"inputs": {Stage.EVALUATION: version}})
     path = f"releases-alone/{order.use_case}/{order.cycle_id}"
-    row = _written(path, order, winner, contents_of(winner), 0, store, settings)
+    contents = contents_of(winner, problem_of(winner, contract))
+    row = _written(path, order, winner, contents, 0, store, settings)
     verified = verify_release(row, settings)
     with store.read() as db:
         champion = live.live_release(db, order.use_case)

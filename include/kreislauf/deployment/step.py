@@ -8,6 +8,7 @@ from typing import Any
 from include.kreislauf.deployment.approval import Approval, objection, trainers
 from include.kreislauf.deployment.asking import note_of, question, same_as_taken_back
 from include.kreislauf.deployment.confirmation import confirm
+from include.kreislauf.deployment.contents import problem_of
 from include.kreislauf.deployment.delivery import Delivery, Phase, Progress, begin
 from include.kreislauf.deployment.found import numbers_of
 from include.kreislauf.deployment.promotion import STARTS, promote_command, roll_back
@@ -107,7 +108,8 @@ class _Deployment:
 
     def _make(self) -> ReleaseRow:
         winner = load_winner(self.settings, self.order.use_case, self.order.inputs[Stage.EVALUATION])
-        row = make_release(self.order, winner, self.store, self.settings)
+        problem = problem_of(winner, self.contract)
+        row = make_release(self.order, winner, self.store, self.settings, problem)
         verify_release(row, self.settings)
         return row
 

@@ -13,16 +13,20 @@ from include.kreislauf.store.schema import outcomes, predictions, reports, shado
 MAX_ROWS = 50_000
 """The newest rows are compared; so many say enough."""
 
+_NAME = func.coalesce(predictions.c.entity, predictions.c.id).label("name")
+
 
 def shadow_rows(db: Connection, use_case: str, version: int) -> list[Row[Any]]:
     """Predictions that a release computed unseen, beside what the champion answered, newest first.
 
-    Columns: entity, known, answered (the champion's value), shadow (the release's), outcome (or ``None``).
+    Columns: name (the entity, or the prediction's id), entity, as_of, known, answered (the champion's value), shadow (the
+    release's), outcome (or ``None``).
     """
     joined = shadow_predictions.join(predictions, predictions.c.id == shadow_predictions.c.prediction_id)
     query = (
         select(
-            predictions.c.entity, predictions.c.known, predictions.c.value.label("answered"),
+            _NAME, predictions.c.entity, predictions.c.as_of, predictions.c.known,
+            predictions.c.value.label("answered"),
             shadow_predictions.c.value.label("shadow"), outcomes.c.value.label("outcome"),
         )
         .select_from(joined.outerjoin(outcomes, outcomes.c.prediction_id == predictions.c.id))
@@ -40,20 +44,33 @@ def count_shadow(db: Connection, use_case: str, version: int) -> int:
 
 
 def arm_outcomes(
-    db: Connection, use_case: str, release: int, arm: Arm, since: datetime
-) -> list[tuple[str, float]]:
-    """Entity (or the prediction's id) and absolute error of each prediction of an arm whose outcome is known."""
+    db: Connection, use_case: str, release: int, arm: Arm, since: datetime, until: datetime
+) -> list[Row[Any]]:
+    """Predictions of an arm whose outcome is known, newest first.
+
+    Parameters
+    ----------
+    since: they were logged then or later.
+    until: they were made for then or earlier.
+
+    Returns
+    -------
+    Columns: name (the entity, or the prediction's id), entity, answered, outcome.
+    """
     query = (
-        select(func.coalesce(predictions.c.entity, predictions.c.id), predictions.c.value, outcomes.c.value)
+        select(
+            _NAME, predictions.c.entity, predictions.c.value.label("answered"),
+            outcomes.c.value.label("outcome"),
+        )
         .select_from(predictions.join(outcomes, outcomes.c.prediction_id == predictions.c.id))
         .where(
             predictions.c.use_case == use_case, predictions.c.release == release, predictions.c.arm == arm,
-            predictions.c.created_at >= since, predictions.c.value.is_not(None),
+            predictions.c.created_at >= since, predictions.c.as_of <= until, predictions.c.value.is_not(None),
         )
         .order_by(predictions.c.created_at.desc())
         .limit(MAX_ROWS)
     )  # fmt: skip
-    return [(name, abs(value - outcome)) for name, value, outcome in db.execute(query)]
+    return list(db.execute(query))
 
 
 def reports_since(db: Connection, use_case: str, metric: str, release: int, since: datetime) -> list[float]:
