@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 DATA ?=
 WAIT ?= 1
 SEED ?= 0
+USE_CASE ?= technology_radar
 ARGS ?=
 PORT ?= 5000
 export UV_LINK_MODE := copy
@@ -40,8 +41,8 @@ $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
 	@touch $@
 
 run: export KREISLAUF_RUN_STARTED := $(shell date +%s)
-run: setup ## Run the whole loop: DATA=folder replays real data, WAIT=0 stops at the end, SEED=n another world
-	@exec $(BIN)/python -m include.kreislauf run --data "$(DATA)" --wait $(WAIT) --seed $(SEED) $(ARGS)
+run: setup ## Run the whole loop: USE_CASE=machine_failure or all, DATA=folder replays real data, WAIT=0 stops at the end, SEED=n another world
+	@exec $(BIN)/python -m include.kreislauf run $(addprefix --use-case ,$(USE_CASE)) --data "$(DATA)" --wait $(WAIT) --seed $(SEED) $(ARGS)
 
 test: setup-dev ## Run all tests; ARGS goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
