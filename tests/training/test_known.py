@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.kreislauf.training import known as module
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.families import Candidate
 from include.kreislauf.training.known import KEPT, TRIALS, KnownTrials
@@ -87,6 +89,25 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     again = KnownTrials(tmp_path, BASIS)
     assert_same(found(RIDGES, again), found(RIDGES))
     assert again.count["reused"] == 0
+
+
+def test_what_would_take_too_much_of_the_disk_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 3000)
+    known = KnownTrials(tmp_path, BASIS)
+    assert_same(found(RIDGES, known), found(RIDGES))
+    assert 0 < sum(one.stat().st_size for one in tmp_path.rglob(TRIALS)) < 6000
+    again = KnownTrials(tmp_path, BASIS)
+    assert_same(found(RIDGES, again), found(RIDGES))
+    assert 0 < again.count["reused"] < known.count["made"]
+
+
+def test_trials_that_are_removed_meanwhile_are_made(tmp_path: Path) -> None:
+    known = KnownTrials(tmp_path, BASIS)
+    found(RIDGES, known)
+    shutil.rmtree(known.folder)
+    assert_same(found(RIDGES, known), found(RIDGES))
 
 
 def test_what_failed_is_tried_again(tmp_path: Path) -> None:

@@ -16,17 +16,21 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from include.kreislauf.errors import ReleaseError
 from include.kreislauf.requirements.contract import canonical_json
-from include.kreislauf.store.disk import write_files
+from include.kreislauf.store.disk import hash_file, require_hash, write_files
 from include.kreislauf.training.design import Rows
 from include.kreislauf.training.trials import Floats, Job, Trial, run_all
 
 TRIALS, DIGEST = "trials.npz", "sha256"
 KEPT = 3
 """So many versions of rows keep their trials, those used last."""
+MOST_BYTES = 512 * 1024**2
+"""So much one version of rows may take on the disk; further trials are made, and not kept."""
 _LIMITS = ("candidate", "fold", "seconds", "until")
 
 
@@ -51,7 +55,7 @@ class KnownTrials:
         A trial that failed, or that took too long, is made again each time.
         """
         keys = [self._key(job, seed) for job in jobs]
-        found = [self._known.get(key) for key in keys]
+        found = [self._find(key) for key in keys]
         left = [job for job, known in zip(jobs, found, strict=True) if known is None]
         made = iter(run_all(rows, left, seed, n_jobs) if left else [])
         trials = [
@@ -84,29 +88,40 @@ class KnownTrials:
         """Where they are: a folder for each batch of them."""
         return self.root / _digest(dict(self.basis))[:32]
 
+    def _find(self, key: str) -> Floats | None:
+        """The predictions of a trial, if it is known, and is still there."""
+        with suppress(OSError, ValueError, KeyError, BadZipFile):
+            if key in self._places:
+                with np.load(self._places[key]) as trials:
+                    return np.asarray(trials[key], dtype=np.float64)
+        return None
+
     @cached_property
-    def _known(self) -> dict[str, Floats]:
-        """By key the predictions of every trial that is whole."""
-        found: dict[str, Floats] = {}
-        batches = [] if self.fresh or not self.folder.is_dir() else sorted(self.folder.iterdir())
-        for batch in batches:
-            # a batch that is damaged, or just being removed, is as good as none
-            with suppress(OSError, ValueError, KeyError):
-                content = (batch / TRIALS).read_bytes()
-                if hashlib.sha256(content).hexdigest() == (batch / DIGEST).read_text():
-                    found |= dict(np.load(io.BytesIO(content)))
+    def _places(self) -> dict[str, Path]:
+        """By key the file of every trial that is whole. What is damaged, or just being removed, is as good as none."""
+        found: dict[str, Path] = {}
+        for batch in [] if self.fresh or not self.folder.is_dir() else sorted(self.folder.iterdir()):
+            with suppress(OSError, ReleaseError, ValueError, BadZipFile):
+                require_hash(batch / TRIALS, hash_file(batch / TRIALS), (batch / DIGEST).read_text())
+                with np.load(batch / TRIALS) as trials:
+                    found |= dict.fromkeys(trials.files, batch / TRIALS)
         return found
 
     def _keep(self, new: Mapping[str, Floats]) -> None:
-        if not new:
+        if not new or self._size + sum(one.nbytes for one in new.values()) > MOST_BYTES:
             return
         buffer = io.BytesIO()
         arrays: dict[str, Any] = dict(new)
         np.savez(buffer, **arrays)
         content = buffer.getvalue()
-        files = {TRIALS: content, DIGEST: hashlib.sha256(content).hexdigest().encode()}
-        write_files(self.folder / _digest(sorted(new))[:32], files)
-        self._known.update(new)
+        batch = self.folder / _digest(sorted(new))[:32]
+        write_files(batch, {TRIALS: content, DIGEST: hashlib.sha256(content).hexdigest().encode()})
+        self._places.update(dict.fromkeys(new, batch / TRIALS))
+
+    @property
+    def _size(self) -> int:
+        """Bytes of the trials of this version of the rows."""
+        return sum(one.stat().st_size for one in self.folder.glob(f"*/{TRIALS}"))
 
     def _key(self, job: Job, seed: int) -> str:
         """What a trial is found by; empty for a candidate whose parameters are not JSON's: it is never found."""
