@@ -82,13 +82,13 @@ class Installed:
 
     Parameters
     ----------
-    reused: by loop and discipline, where its result came from.
+    reused: by loop and discipline, where its result came from; of a training how many trials were known.
     """
 
     world: World
     settings: Settings
     store: Store
-    reused: dict[str, dict[str, str]]
+    reused: dict[str, dict[str, Any]]
     last: WorkOrder | None = None
 
     def cycle(
@@ -123,9 +123,8 @@ class Installed:
             costs[stage] = time.process_time() - began
             if not isinstance(message, Handover):
                 break
-            self.reused.setdefault(f"{order.cycle_id}, attempt {order.attempt}", {})[stage] = (
-                message.reused_from
-            )
+            told = self.reused.setdefault(f"{order.cycle_id}, attempt {order.attempt}", {})
+            told[stage] = message.reused_from or message.summary.get("trials", "")
             order = order.after(message)
         return costs
 
