@@ -125,6 +125,7 @@ def _histogram(outcome: Floats, positive: Floats, classes: tuple[str, ...]) -> P
             label = f"{short(classes[place])} ({len(part)})"
             axis.hist(part, bins=np.linspace(0, 1, 41), color=colour, alpha=0.65, label=label)
         axis.set_yscale("symlog", linthresh=1)  # rare classes can be seen as well
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.set(xlabel=f"probability of {classes[1]}", ylabel="rows", xlim=(0, 1))
         axis.legend(frameon=False, fontsize=9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,7 +30,9 @@ def png(plot: Plot) -> bytes:
     from matplotlib.figure import Figure
 
     # no pyplot: it is not safe in threads
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # names from the data may hold any character; those that no font has become boxes
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
         matplotlib.rcdefaults()
         # names from the data are no formulas
         matplotlib.rcParams.update({"text.parse_math": False, "font.size": 11})
