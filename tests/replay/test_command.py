@@ -12,12 +12,13 @@ import pytest
 
 from include.kreislauf.cli import main
 from include.kreislauf.errors import KreislaufError
-from include.kreislauf.replay.command import ReplayOptions, replay
+from include.kreislauf.replay.command import ReplayOptions, replay, require_time
 from include.kreislauf.replay.policies import Policy
 from include.kreislauf.requirements import variants
 from include.kreislauf.requirements.loading import contract_path, load_contract
 from include.kreislauf.settings import get_settings
 from include.kreislauf.simulation.panel import PANEL_PATH
+from tests.support.plant import plant_contract
 from tests.support.use_cases import EXAMPLE, write_use_case
 
 COMMAND = ("replay", "radar")
@@ -169,3 +170,10 @@ def test_a_release_that_waits_for_live_traffic_is_refused_at_once(
     options = ReplayOptions("radar", recorded, 0, "2016-01-01", "", (Policy.NEVER,), 3, False, tmp_path)
     with pytest.raises(KreislaufError, match="canary needs live traffic"):
         replay(options, print)
+
+
+def test_rows_without_time_cannot_be_lived_through() -> None:
+    with pytest.raises(
+        KreislaufError, match=r"plant: its rows have no time: .*; allowed: use cases whose problem has time"
+    ):
+        require_time(plant_contract())

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 
-import numpy as np
 from sqlalchemy import Connection, select
 
-from include.kreislauf.evaluation.business import measure_of
-from include.kreislauf.monitoring.measuring import measures_outcome
+from include.kreislauf.monitoring.measuring import measured
+from include.kreislauf.monitoring.observing import Observation
 from include.kreislauf.monitoring.verdicts import uplift_by_period
 from include.kreislauf.periods import Period, start_of
 from include.kreislauf.requirements.business import PerPrediction
@@ -74,12 +74,11 @@ def _measured(
     columns = (*predictions.c["as_of", "release", "value"], outcomes.c.value.label("outcome"))
     where = (predictions.c.use_case == contract.name, outcomes.c.observed_at <= until)
     rows = db.execute(select(*columns).select_from(joined).where(*where)).all()
-    if not measures_outcome(metric):
-        rows = [row for row in rows if row.value is not None]
-    told = [np.nan if row.value is None else row.value for row in rows]
-    values = measure_of(metric, contract.problem)(told, [row.outcome for row in rows]) if rows else ()
-    for row, value in zip(rows, values, strict=True):
-        yield start_of(row.as_of, contract.problem.period or UNTIMED), row.release, float(value)
+    made = [Observation(row.as_of, str(number), row.outcome, row.value) for number, row in enumerate(rows)]
+    for one in measured(metric, contract.problem, made):
+        if isfinite(one.value):
+            period = start_of(one.known_at, contract.problem.period or UNTIMED)
+            yield period, rows[int(one.id)].release, one.value
 
 
 def _means(rows: Iterable[tuple[datetime, int, float]]) -> list[PeriodLine]:

@@ -82,6 +82,7 @@ class _Replayed:
         self.hash = load_contract(self.path).hash
         self.use_cases = folder / "use_cases"
         self.contract = write_use_case(self._asked, written, self.use_cases)
+        require_time(self.contract)
         _require_no_traffic(self.contract)
 
     def result(self) -> Replay:
@@ -119,7 +120,10 @@ class _Replayed:
                 home=home, use_cases=self.use_cases, clock="given", store_url="", tables_url="", tracking_url="none",
                 data=env.get("KREISLAUF_DATA", ""), mirrors=env.get("KREISLAUF_MIRRORS", ""),
             )  # fmt: skip
-            steps: dict[Stage, Step] = {**STEPS, Stage.COLLECTION: partial(collect, connections=connections.get)}
+            steps: dict[Stage, Step] = {
+                **STEPS,
+                Stage.COLLECTION: partial(collect, connections=connections.get),
+            }
             person, store = Person(self.options.approve), Store(settings.store)
             try:
                 yield LocalRing(settings, store, self.contract.name, steps, person=person), around
@@ -155,6 +159,21 @@ def _require_steps(around: Recommendations) -> None:
         what, where=f"--from {world.start:%Y-%m-%d}",
         allowed=f"later than {first:%Y-%m-%d}, and earlier than {last:%Y-%m-%d} and than --to by a period",
     )  # fmt: skip
+
+
+def require_time(contract: Contract) -> None:
+    """A replay goes from period to period.
+
+    Raises
+    ------
+    ReplayError: the rows of the use case have no time.
+    """
+    if contract.problem.period is None:
+        raise ReplayError(
+            "its rows have no time: there is nothing to live through", where=contract.name,
+            allowed="use cases whose problem has time and period",
+            next_step="look at its live metrics instead: python -m include.kreislauf monitor",
+        )  # fmt: skip
 
 
 def _require_no_traffic(contract: Contract) -> None:
