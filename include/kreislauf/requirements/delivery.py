@@ -21,7 +21,8 @@ class Shadow(Section):
     max_difference: float | None = Field(
         None,
         gt=0,
-        description="99 of 100 predictions may differ from the champion's by so much at most, in the target's unit.",
+        description="99 of 100 predictions may differ from the champion's by so much at most, in the target's unit; of more "
+        "than two classes, the share of predictions that may be of another class.",
         examples=[0.5],
     )
 
@@ -47,8 +48,8 @@ class Canary(Section):
     )
     business: bool = Field(
         False,
-        description="Whether reported business metrics, or else the absolute error on outcomes, must be known and no "
-        "worse than the champion's. Only for outcomes that are known within max_hours.",
+        description="Whether reported business metrics, or else decision_value, outcomes or the error on what happened, "
+        "must be known and no worse than the champion's. Only for outcomes that are known within max_hours.",
         examples=[True],
     )
     confidence: float = Field(
