@@ -22,6 +22,7 @@ from include.kreislauf.service.app import create_app
 from include.kreislauf.service.gate import OPEN
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.api_keys import Scope
+from tests.service import kinds
 from tests.service.conftest import Running, World, serving
 from tests.service.keys import make_key
 
@@ -34,8 +35,10 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 def running(
     empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Running, dict[str, str]]]:
-    """A service with a live release and keys, and the header of one."""
+    """A service with live releases of every kind and keys, and the header of one."""
     world = World.live(tmp_path_factory.mktemp("openapi"), empty_store)
+    for use_case in (kinds.BINARY, kinds.SEVERAL):
+        kinds.go_live(world, use_case)
     _, key = make_key(world.store, Scope.ADMIN)
     with serving(world, key=key) as service:
         yield service, {"Authorization": f"Bearer {key}"}
@@ -58,11 +61,14 @@ def test_no_server_error_and_no_answer_the_document_does_not_know(
 ) -> None:
     service, headers = running
 
-    @given(operation.as_strategy(generation_mode=mode), st.booleans())
+    @given(
+        operation.as_strategy(generation_mode=mode),
+        st.sampled_from(["", "radar", kinds.BINARY, kinds.SEVERAL]),
+    )
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-    def ask(case: Any, live: bool) -> None:
+    def ask(case: Any, live: str) -> None:
         if live and "use_case" in case.path_parameters:  # else whatever was made up
-            case.path_parameters["use_case"] = "radar"
+            case.path_parameters["use_case"] = live
         case.call_and_validate(base_url=service.url, headers=headers, checks=CHECKS)
 
     ask()
