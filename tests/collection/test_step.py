@@ -228,9 +228,15 @@ def test_a_version_is_written_once_per_attempt(lap: Lap) -> None:
     assert first.message == again.message
     assert isinstance(first.message, Handover)
     assert raw_versions(lap) == {first.message.output} == {"raw@0"}
-    later = collect(order.model_copy(update={"attempt": 2}), lap.contract, lap.settings).message
-    assert isinstance(later, Handover)
-    assert later.output == "raw@1"
+    same, fresh = (
+        collect(order.model_copy(update={"attempt": attempt, **more}), lap.contract, lap.settings).message
+        for attempt, more in ((2, {}), (3, {"fresh": True}))
+    )
+    assert isinstance(same, Handover)
+    assert isinstance(fresh, Handover)
+    assert (same.output, fresh.output) == ("raw@0", "raw@1"), (
+        "the same content, unless a person wants it made anew"
+    )
 
 
 def test_a_version_keeps_what_was_delivered_when_it_was_made(lap: Lap) -> None:
