@@ -81,7 +81,7 @@ def add_new_use_case(commands: Any) -> None:
 def _new_use_case(options: argparse.Namespace) -> int:
     from include.kreislauf.collection.access import Access
     from include.kreislauf.drafting.draft import draft
-    from include.kreislauf.drafting.installing import try_whole, write_contract
+    from include.kreislauf.drafting.installing import try_out_whole, write_contract
     from include.kreislauf.drafting.placing import place_of, refuse_existing
     from include.kreislauf.drafting.reading import look
 
@@ -102,8 +102,8 @@ def _new_use_case(options: argparse.Namespace) -> int:
     for one in made.questions:
         if one.default:
             _say(f"assumed: {one.text} {one.default} (--{one.field.replace('_', '-')})")
-    _say("a dry run: collection and preparation of all rows …")
-    _say(try_whole(made, settings, now))
+    _say("a dry run: collection and preparation …")
+    _say(try_out_whole(made, table, settings, now))
     path = write_contract(made, settings.use_cases)
     print(path)
     _tell_what_is_missing(made.missing, wishes.name)

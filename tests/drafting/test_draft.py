@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.kreislauf.drafting import contents
+from include.kreislauf.drafting import contents, installing
 from include.kreislauf.drafting.draft import Draft, draft
-from include.kreislauf.drafting.installing import try_whole, write_contract
+from include.kreislauf.drafting.installing import try_out_whole, write_contract
 from include.kreislauf.drafting.placing import place_of, refuse_existing
 from include.kreislauf.drafting.table import DraftError
 from include.kreislauf.drafting.wishes import Wishes
@@ -19,7 +19,7 @@ from include.kreislauf.requirements.loading import load_contract
 from include.kreislauf.requirements.monitoring import Outcomes
 from include.kreislauf.requirements.sources import TableSource
 from include.kreislauf.settings import Settings
-from tests.drafting.tables import NOW, ROWS, machines, table_of, written
+from tests.drafting.tables import NOW, ROWS, machines, seen, table_of, written
 
 ORDER = np.arange(ROWS)
 COSTS = {"wait": {"ok": 0.0, "broken": 900.0}, "repair": {"ok": 50.0, "broken": 80.0}}
@@ -154,12 +154,12 @@ def test_names_with_anything_in_them(tmp_path: Path) -> None:
     (source,) = load_contract(write_contract(made, tmp_path)).sources
     assert isinstance(source, TableSource)
     assert list(source.columns) == list(frame.columns)
-    assert "240 rows collected, 240 prepared" in try_whole(made, settings(tmp_path), NOW)
+    assert "240 rows collected, 240 prepared" in tried_whole(made, tmp_path)
 
 
 def test_two_thousand_columns(tmp_path: Path) -> None:
     wide = {f"x{number}": np.random.default_rng(number).normal(size=ROWS).round(3) for number in range(2_000)}
-    made = drafted(pd.concat([machines(), pd.DataFrame(wide)], axis=1), tmp_path)
+    made = drafted(pd.concat([machines(), pd.DataFrame(wide)], axis=1), tmp_path, target="wear")
     (source,) = made.contract.sources
     assert isinstance(source, TableSource)
     assert len(source.columns) == 2_005
@@ -187,7 +187,7 @@ def test_rows_with_time_are_split_by_it(tmp_path: Path) -> None:
         None,
     )
     assert (training.held_out_periods, training.search_periods) == (6, 6)
-    assert "240 rows collected" in try_whole(made, settings(tmp_path), NOW)
+    assert "240 rows collected" in tried_whole(made, tmp_path)
 
 
 def test_rows_that_nothing_can_be_learnt_from_are_told(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_what_preparation_would_send_back_is_told_before_anything_is_written(tmp
     made = drafted(machines(), tmp_path)
     written(machines(load=["broken sensor", *ORDER[1:]]), tmp_path)
     with pytest.raises(DraftError, match=r"collection would send the work back.*'broken sensor'"):
-        try_whole(made, settings(tmp_path), NOW)
+        tried_whole(made, tmp_path)
 
 
 def test_two_use_cases_of_the_same_name(tmp_path: Path) -> None:
@@ -233,6 +233,18 @@ def test_rows_are_named_once(given: tuple[str, str, str]) -> None:
 def test_a_path_with_braces_is_told(tmp_path: Path) -> None:
     with pytest.raises(DraftError, match="braces"):
         place_of(str(tmp_path / "{x}.csv"), "", "", "")
+
+
+def test_a_large_table_is_tried_by_its_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = drafted(machines(), tmp_path)
+    monkeypatch.setattr(installing, "MOST_CELLS", 1_000)
+    assert tried_whole(made, tmp_path) == (
+        "240 rows collected, 240 prepared (of the sample: 240 rows are not read whole here)"
+    )
+
+
+def tried_whole(made: Draft, folder: Path) -> str:
+    return try_out_whole(made, seen(folder / "table.csv"), settings(folder), NOW)
 
 
 def settings(home: Path) -> Settings:
