@@ -67,7 +67,8 @@ def of_training(task: Any) -> tuple[dict[str, Pipeline], Rows]:
     """Every family fitted as training does it, and the mean of three."""
     frame_, target = training(3 if task == "classification" else 0)
     data = frame_.assign(entity=[f"e{place}" for place in range(len(frame_))], target=target)
-    rows = Rows.of(data, Design(NUMERIC, CATEGORICAL, task=task, period=None))
+    classes = ("low", "middle", "high") if task == "classification" else ()
+    rows = Rows.of(data, Design(NUMERIC, CATEGORICAL, classes, period=None))
     everything = np.arange(len(rows.frame))
     tried = {name: light(name, task=task)[0] for name in FAMILIES}
     models = {one.name: fit(rows, one, everything, 3) for one in tried.values()}
