@@ -75,7 +75,7 @@ def test_the_metrics_are_those_of_the_held_out_predictions(trained: Trained) -> 
     errors = (held_out["target"] - held_out["prediction"]).abs().groupby(held_out["model"]).mean()
     assert shown(summary, "metrics")["mae"] == pytest.approx(errors[summary["winner"]])
     assert {name: one["mae"] for name, one in shown(summary, "baselines").items()} == pytest.approx(
-        {name: errors[name] for name in ("persistence", "momentum", "drift")}
+        {name: errors[name] for name in ("persistence", "momentum", "drift", "prior")}
     )
 
 
@@ -274,13 +274,17 @@ numbers = build
 def build(raw, as_of):
     rows = numbers(raw, as_of)
     known = rows["target"].notna()
-    return rows.assign(target=(rows["target"] > 0).astype(float).where(known))
+    return rows.assign(target=rows["target"].gt(0).map({True: "rises", False: "falls"}).where(known))
 """
 
 
 def test_classes_are_evaluated_by_their_probabilities(make_lap: MakeLap) -> None:
     lap = make_lap(
-        problem={"kind": "classification"}, performance={"metric": "log_loss", "baseline": "prior"},
+        problem={"kind": "binary", "classes": ["falls", "rises"]}, performance={"metric": "log_loss", "baseline": "prior"},
+        business_metrics=[{
+            "kind": "outcomes", "name": "right", "measure": "hit", "gate_threshold": 0.5, "threshold": 0.5,
+            "test": {"bounds": [0, 1]},
+        }],
         training={"candidates": [{"family": "logistic"}], "configurations": 1},
     )  # fmt: skip
     with (lap.settings.use_cases / lap.use_case / "features.py").open("a") as file:
@@ -289,7 +293,7 @@ def test_classes_are_evaluated_by_their_probabilities(make_lap: MakeLap) -> None
     made = Trained(lap, order, lap.contract).passed()
     metrics = shown(made.summary, "metrics")
     assert metrics["log_loss_gain"] > 0
-    assert metrics["portfolio_uplift"] > 0
+    assert metrics["right"] > 0.5
     assert shown(made.summary, "prediction_interval")["half_width"] is None
 
 
