@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from include.kreislauf.training.families import Candidate
 
 INDEX = "index.json"
 PREDICTIONS = "predictions.parquet"
+OWN = ("sklearn.", "include.")
+"""Modules whose objects a model is made of."""
 _VERSION = re.compile(r"^(?P<folder>[A-Za-z0-9.:_-]+)@(?P<digest>[0-9a-f]{64})$")
 
 
@@ -70,7 +73,9 @@ def save_candidates(
 ) -> CandidateSet:  # fmt: skip
     """Write a training's results as one folder."""
     names = {candidate.name: f"model_{number:02d}.joblib" for number, candidate in enumerate(tried)}
-    files = {names[candidate.name]: dump_model(models[candidate.name]) for candidate in tried}
+    files = {
+        names[candidate.name]: dump_model(with_interned_names(models[candidate.name])) for candidate in tried
+    }
     buffer = io.BytesIO()
     predictions.to_parquet(buffer, index=False)
     files[PREDICTIONS] = buffer.getvalue()
@@ -86,6 +91,25 @@ def save_candidates(
     target = _root(artefacts, use_case) / folder
     write_files(target, {**files, INDEX: text})
     return CandidateSet(f"{folder}@{hashlib.sha256(text).hexdigest()}", target, complete)
+
+
+def with_interned_names(model: Any) -> Any:
+    """The model, its parts' attributes named by the one interned string of each name; changed in place.
+
+    A pickle shows whether two equal names are one object, which depends on what its process has unpickled before.
+    """
+    waiting, seen = [model], set[int]()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list | tuple):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+        elif type(part).__module__.startswith(OWN) and hasattr(part, "__dict__") and id(part) not in seen:
+            seen.add(id(part))
+            part.__dict__ = {sys.intern(name): value for name, value in vars(part).items()}
+            waiting += vars(part).values()
+    return model
 
 
 def load_candidates(artefacts: Path, use_case: str, version: str) -> CandidateSet:
