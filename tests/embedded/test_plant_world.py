@@ -57,14 +57,14 @@ def test_requests_are_the_rows_that_are_read_later(world: PlantWorld) -> None:
             name: None if row[name] != row[name] else row[name] for name in names
         }
         for row in rows.to_dict("records")
-        if row["shift_start"].tz_localize(UTC) + SHIFT > now
+        if row["shift_start"].tz_localize(UTC) + SHIFT >= now
     }
     sent = {
         (asked.entity, request.period): asked.features
         for request in world.requests(now)
         for asked in request.rows
     }
-    inside = {key: value for key, value in sent.items() if key[1] + SHIFT <= now + WEEK}
+    inside = {key: value for key, value in sent.items() if key[1] + SHIFT < now + WEEK}
     assert len(inside) > 300
     assert set(inside) == {key for key in read if key in sent}
     assert all(set(features or {}) == set(names) for features in sent.values())
@@ -76,7 +76,9 @@ def test_requests_of_two_weeks_are_no_request_twice(world: PlantWorld) -> None:
         {request.period for request in world.requests(now)} for now in (world.start, world.start + WEEK)
     )
     assert not first & second
-    assert all(request.at == request.period + SHIFT for request in world.requests(world.start))
+    asked = world.requests(world.start)
+    assert all(request.at == request.period + SHIFT for request in asked)
+    assert (asked[0].at, asked[-1].at) == (world.start, world.start + WEEK - SHIFT)
 
 
 def test_an_outcome_is_told_when_its_window_is_over(world: PlantWorld) -> None:

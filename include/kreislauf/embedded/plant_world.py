@@ -87,10 +87,10 @@ class PlantWorld:
 
     def requests(self, now: datetime, collected: Collection[str] | None = None) -> list[Request]:  # noqa: ARG002
         """At the end of every shift of the week, those machines whose turn it is, as the contract's query has them."""
-        ends = self.plant.over_by(now), self.plant.over_by(shift(now, "week", 1))
+        over = self.plant.over_by(now), self.plant.over_by(shift(now, "week", 1))
         asked = [
             Request(self.plant.starts(number + 1), self.plant.starts(number), list(self._asked(number)))
-            for number in range(ends[0], ends[1])
+            for number in range(over[0] - 1, over[1] - 1)  # what ends with the week is asked in the next one
         ]
         return [one for one in asked if one.rows]
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, cast
 
 from include.kreislauf.embedded.live_error import LiveError, live_error
@@ -170,9 +171,9 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
 
 
 def _width(times: Sequence[datetime]) -> float:
-    """Of a bar, in days: two thirds of the least distance of two periods."""
+    """Of a bar, in days: two thirds of what usually lies between two periods."""
     apart = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(sorted(set(times)))]
-    return 2 / 3 * min(apart, default=1.0)
+    return 2 / 3 * median(apart or [1.0])
 
 
 def _cycle_line(
