@@ -151,7 +151,7 @@ def _monitor(options: argparse.Namespace) -> int:
             use_case=contract.name, cycle_id=release.cycle_id, contract_hash=contract.hash, as_of=as_of,
             started_by="command line",
         )  # fmt: skip
-        found = judge_release(db, order, release, contract, observer(settings))
+        found = judge_release(db, order, release, contract, observer(settings), settings.use_cases)
     print(
         f"{contract.name}: release {release.version}, contract {contract.hash[:12]}, as of {as_of:%Y-%m-%d %H:%M} UTC"
     )

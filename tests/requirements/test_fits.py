@@ -195,7 +195,7 @@ METRICS = {
         "tolerance with kind regression, and only there"),
     "nothing that a lab can compute": (
         {"business_metrics": [REPORTED, OUTCOMES]}, "the gate has no metric",
-        "at least one of kind portfolio_uplift or decision_value, or of kind outcomes with a gate_threshold"),
+        "at least one of kind portfolio_uplift or decision_value, or of kind outcomes or own with a gate_threshold"),
     "one name for two metrics": (
         {"business_metrics": [VALUE, VALUE]}, "named twice: downtime_avoided", "each name once"),
 }  # fmt: skip

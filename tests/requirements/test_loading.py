@@ -85,11 +85,11 @@ BAD = {
     ),
     "an unknown metric kind": Bad(
         "kind: reported", "kind: revenue", "revenue", "business_metrics.1.kind: unknown kind 'revenue'",
-        "outcomes, portfolio_uplift, query, reported",
+        "outcomes, own, portfolio_uplift, query, reported",
     ),
     "a metric without kind": Bad(
         "- kind: reported\n    name", "- name", "- name: development", "kind: required field is missing",
-        "outcomes, portfolio_uplift, query, reported",
+        "outcomes, own, portfolio_uplift, query, reported",
     ),
     "a metric that is text": Bad(
         "business_metrics:\n", "business_metrics:\n  - uplift\n", "- uplift", "business_metrics.0", "a mapping of fields"

@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from include.kreislauf.deployment.comparing import Compared, compared_by
 from include.kreislauf.deployment.found import number
+from include.kreislauf.errors import EvaluationError
 from include.kreislauf.handovers import Evidence
 from include.kreislauf.requirements.contract import Contract, Reported
 from include.kreislauf.statistics.comparisons import difference, ratio
@@ -31,22 +33,34 @@ MIN_ENTITIES = 5
 
 
 def judge_business(
-    db: Connection, rollout: Rollout, contract: Contract, level: float, now: datetime
+    db: Connection,
+    rollout: Rollout,
+    contract: Contract,
+    level: float,
+    now: datetime,
+    folder: Path | None = None,
 ) -> Answer:
     """The first of these that is known: a reported metric, what happened on the same rows, what happened in the two arms.
 
-    What happened is measured by the contract's first metric of kind ``decision_value`` or ``outcomes``, else by the error
-    of the kind of problem. The release must not be worse by more than the contract's ``performance.champion_tolerance``
-    of the champion's value.
+    What happened is measured by the contract's first metric of kind ``decision_value``, ``outcomes`` or ``own``, else by
+    the error of the kind of problem. The release must not be worse by more than the contract's
+    ``performance.champion_tolerance`` of the champion's value. Where the use case's own code fails, nothing is known.
+
+    Parameters
+    ----------
+    folder: that of the use case, see :func:`~include.kreislauf.evaluation.business.measure_of`.
     """
     tolerance = contract.performance.champion_tolerance
     for metric in contract.business_metrics:
         if isinstance(metric, Reported) and (found := _reported(db, rollout, metric, tolerance, level)):
             return found
-    paired, apart = compared_by(contract)
-    found = _same_rows(db, rollout, paired, tolerance, level, now)
-    found = found or _arms(db, rollout, apart, tolerance, level, now)
     text = "no reports and no outcomes yet"
+    try:
+        paired, apart = compared_by(contract, folder)
+        found = _same_rows(db, rollout, paired, tolerance, level, now)
+        found = found or _arms(db, rollout, apart, tolerance, level, now)
+    except EvaluationError as error:
+        found, text = None, f"the metric cannot be had: {error.text}"
     return found or (Verdict.INCONCLUSIVE, text, Evidence(name="business", value=None, note=text))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -45,8 +46,20 @@ class _Answer:
     number: Evidence
 
 
-def judge_canary(db: Connection, rollout: Rollout, contract: Contract, asked: Canary, now: datetime) -> Found:
-    """Whether the service levels, and the business where the contract asks for it, are as good as the champion's."""
+def judge_canary(
+    db: Connection,
+    rollout: Rollout,
+    contract: Contract,
+    asked: Canary,
+    now: datetime,
+    folder: Path | None = None,
+) -> Found:
+    """Whether the service levels, and the business where the contract asks for it, are as good as the champion's.
+
+    Parameters
+    ----------
+    folder: that of the use case, see :func:`~include.kreislauf.evaluation.business.measure_of`.
+    """
     counts = rollouts.counts_of(db, rollout.use_case, rollout.version)
     canary, baseline = (counts.get(arm, ArmCounts(arm)) for arm in (Arm.CANARY, Arm.BASELINE))
     seconds = (now - rollout.state_at).total_seconds()
@@ -61,7 +74,7 @@ def judge_canary(db: Connection, rollout: Rollout, contract: Contract, asked: Ca
     level = two_sided(1 - (1 - confidence_of(look, asked.confidence)) / QUESTIONS)
     answers = [*_service_levels(canary, baseline, asked, level)]
     if asked.business:
-        answers.append(_Answer(*judge_business(db, rollout, contract, level, now)))
+        answers.append(_Answer(*judge_business(db, rollout, contract, level, now, folder)))
     found = _conclude(answers, text, min(canary.requests, baseline.requests) >= asked.min_requests, look)
     return found.after(seconds) if over and not found.final else found
 

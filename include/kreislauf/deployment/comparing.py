@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from include.kreislauf.evaluation.business import Measure, measure_of
-from include.kreislauf.requirements.business import DecisionValue, PerPrediction
+from include.kreislauf.evaluation.business import measure_of
+from include.kreislauf.evaluation.own_metric import Measure
+from include.kreislauf.requirements.business import PerPrediction
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.monitoring import Outcomes
 from include.kreislauf.requirements.problem import Problem
 
 Floats = npt.NDArray[np.float64]
@@ -62,10 +65,19 @@ class Compared:
         return found
 
 
-def compared_by(contract: Contract) -> tuple[Compared, Compared]:
-    """On the same rows, and on different ones: the first of the contract's metrics that compares so, else the error."""
+def compared_by(contract: Contract, folder: Path | None = None) -> tuple[Compared, Compared]:
+    """On the same rows, and on different ones: the first of the contract's metrics that compares so, else the error.
+
+    Parameters
+    ----------
+    folder: that of the use case, see :func:`~include.kreislauf.evaluation.business.measure_of`.
+
+    Raises
+    ------
+    EvaluationError: the use case's own metric cannot be had.
+    """
     found = [
-        _measured(one, contract.problem)
+        _measured(one, contract.problem, folder)
         for one in contract.business_metrics
         if isinstance(one, PerPrediction)
     ]
@@ -73,10 +85,11 @@ def compared_by(contract: Contract) -> tuple[Compared, Compared]:
     return next(one for one in found if not one.needs_outcome_only), found[0]
 
 
-def _measured(metric: PerPrediction, problem: Problem) -> Compared:
-    by_measure = "" if isinstance(metric, DecisionValue) else metric.measure
+def _measured(metric: PerPrediction, problem: Problem, folder: Path | None) -> Compared:
+    by_measure = metric.measure if isinstance(metric, Outcomes) else ""
     return Compared(
-        name=metric.name, said=metric.name, unit=metric.unit, measure=measure_of(metric, problem), problem=problem,
+        name=metric.name, said=metric.name, unit=metric.unit, problem=problem,
+        measure=measure_of(metric, problem, folder),
         is_ratio=by_measure.endswith("_error"), higher=metric.direction == "higher",
         needs_outcome_only=by_measure == "outcome", maturity=timedelta(days=metric.maturity_days),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -103,6 +104,7 @@ class Delivery:
     Parameters
     ----------
     has_traffic: whether requests come by themselves; in a replay they come with the events, so nothing can be tried.
+    folder: where the use case's own code is.
     """
 
     store: Store
@@ -110,11 +112,15 @@ class Delivery:
     contract: Contract
     version: int
     has_traffic: bool
+    folder: Path | None = None
 
     @classmethod
     def of(cls, order: WorkOrder, contract: Contract, settings: Settings, version: int) -> Delivery:
         """The delivery of an order's release, in the store of the settings."""
-        return cls(Store(settings.store), order, contract, version, has_traffic=settings.clock == "wall")
+        return cls(
+            Store(settings.store), order, contract, version, has_traffic=settings.clock == "wall",
+            folder=settings.use_cases / contract.name,
+        )  # fmt: skip
 
     def look(self, now: datetime) -> Progress:
         """Take every step that can be taken now; returns what the rollout waits for then."""
@@ -222,7 +228,7 @@ class Delivery:
         if name == SHADOW and delivery.shadow:
             return judge_shadow(db, rollout, self.contract.problem, delivery.shadow, now)
         assert delivery.canary is not None  # noqa: S101 - it is one of the open checks
-        return judge_canary(db, rollout, self.contract, delivery.canary, now)
+        return judge_canary(db, rollout, self.contract, delivery.canary, now, self.folder)
 
     def _conclude(self, rollout: Rollout, name: str, found: Found) -> _Change | Phase | dict[str, Any]:
         said = f"{name}: {found.text}"

@@ -132,7 +132,8 @@ def _tell(
     failed = False
     for world in worlds:
         name = "timeline" if len(worlds) == 1 else f"timeline_{world.contract.name}"
-        timeline = build_timeline(store, world.contract, world.times()[-1], started_at)
+        own = home / "use_cases" / world.contract.name
+        timeline = build_timeline(store, world.contract, world.times()[-1], started_at, own)
         path = write_timeline(timeline, home, name)
         say(f"\n{as_text(timeline)}\n\nTimeline: {path} and {path.with_suffix('.png')}")
         failed |= any(line.state == State.FAILED for line in timeline.cycles)

@@ -75,17 +75,20 @@ class Timeline:
     first_champion_seconds: float | None
 
 
-def build_timeline(store: Store, contract: Contract, until: datetime, started_at: datetime) -> Timeline:
+def build_timeline(
+    store: Store, contract: Contract, until: datetime, started_at: datetime, folder: Path | None = None
+) -> Timeline:
     """Read the timeline of a use case from the store.
 
     Parameters
     ----------
     started_at: wall-clock time at which the run was started; the first champion is counted from it.
+    folder: that of the use case, where its own code is.
     """
     name, metric = contract.name, contract.gate_metric
     with store.read() as db:
         rows = observations.observed(db, name, until)
-        history = history_of(db, contract, metric, until)
+        history = history_of(db, contract, metric, until, folder)
         promotions = live.promotions_of(db, name)
         made = {release.cycle_id: release.version for release in live.releases_of(db, name)}
         loops = {row.loop.cycle_id: row for row in messages.loops_of(db, name) if row.loop.edge.opens_cycle}

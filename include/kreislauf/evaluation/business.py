@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from include.kreislauf.evaluation.blocks import blocks_of
+from include.kreislauf.evaluation.own_metric import Measure, own_measure
 from include.kreislauf.inference.predictor import values_of
-from include.kreislauf.requirements.business import DecisionValue, GateMetric, PerPrediction, PortfolioUplift
+from include.kreislauf.requirements.business import (
+    DecisionValue,
+    GateMetric,
+    OwnMetric,
+    PerPrediction,
+    PortfolioUplift,
+)
 from include.kreislauf.requirements.problem import Problem
 from include.kreislauf.statistics.business import portfolio_uplift
 from include.kreislauf.statistics.decisions import LIKELY, Costs
 from include.kreislauf.training.files import probabilities_of
 
 Floats = npt.NDArray[np.float64]
-Measure = Callable[[npt.ArrayLike, npt.ArrayLike], Floats]
 Observe = Callable[[pd.DataFrame], dict[str, Floats]]
 """By block, in the order of time, the observations that a metric is the mean of; NaN where it is not defined.
 
@@ -25,11 +32,20 @@ Of rows with the columns entity, fold, block, target, and prediction or one colu
 """
 
 
-def observations_of(metric: GateMetric, problem: Problem) -> Observe:
-    """The function that makes observations of held-out rows: one a period of an uplift, else one a row."""
+def observations_of(metric: GateMetric, problem: Problem, folder: Path | None = None) -> Observe:
+    """The function that makes observations of held-out rows: one a period of an uplift, else one a row.
+
+    Parameters
+    ----------
+    folder: see :func:`measure_of`.
+
+    Raises
+    ------
+    EvaluationError: see :func:`measure_of`.
+    """
     if isinstance(metric, PortfolioUplift):
         return lambda rows: uplifts(rows, metric.top)
-    measure = measure_of(metric, problem)
+    measure = measure_of(metric, problem, folder)
 
     def observe(rows: pd.DataFrame) -> dict[str, Floats]:
         predicted, found = logged(rows), np.full(len(rows), np.nan)
@@ -62,12 +78,22 @@ def costs_of(metric: DecisionValue, problem: Problem) -> Costs:
     return Costs(metric.actions, metric.without, problem.classes, metric.per)
 
 
-def measure_of(metric: PerPrediction, problem: Problem) -> Measure:
+def measure_of(metric: PerPrediction, problem: Problem, folder: Path | None = None) -> Measure:
     """The function that makes observations, shape (n,), of what a release predicted and of what happened, each (n,).
 
     Predictions are as a release logs them: a number; the probability of the second of two classes; the position of the
     most probable of more. Outcomes are numbers, or positions of classes.
+
+    Parameters
+    ----------
+    folder: that of the use case, whose own code a metric of kind ``own`` needs.
+
+    Raises
+    ------
+    EvaluationError: that code is missing or fails, see :func:`~include.kreislauf.evaluation.own_metric.own_measure`.
     """
+    if isinstance(metric, OwnMetric):
+        return own_measure(metric, folder)
     if isinstance(metric, DecisionValue):
         return costs_of(metric, problem).values
     if metric.measure == "outcome":

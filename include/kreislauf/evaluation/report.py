@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +68,24 @@ class Question:
 
     @classmethod
     def of(
-        cls, contract: Contract, segments: pd.DataFrame | None = None, performance: Performance | None = None
-    ) -> Question:
-        """What a contract asks; ``performance``: instead of its own."""
+        cls, contract: Contract, segments: pd.DataFrame | None = None, performance: Performance | None = None,
+        *, folder: Path | None = None,
+    ) -> Question:  # fmt: skip
+        """What a contract asks.
+
+        Parameters
+        ----------
+        performance: instead of the contract's own.
+        folder: that of the use case, see :func:`~include.kreislauf.evaluation.business.measure_of`.
+
+        Raises
+        ------
+        EvaluationError: the use case's own metric cannot be had.
+        """
         rule, problem = contract.gate_metric, contract.problem
         return cls(
-            performance or contract.performance, observations_of(rule, problem), rule.level, purge_of(problem), segments
+            performance or contract.performance, observations_of(rule, problem, folder), rule.level,
+            purge_of(problem), segments,
         )  # fmt: skip
 
     @property

@@ -41,7 +41,8 @@ def evaluate(
     Raises
     ------
     PersonNeeded: a gain is above the contract's ``too_good_to_be_true``, and nobody has been asked yet.
-    EvaluationError: predictions cannot be compared, or the contract names a segment that does not exist.
+    EvaluationError: predictions cannot be compared; the contract names a segment that does not exist; or the use case's
+        own metric cannot be had.
     """
     return _Evaluation(order, contract, settings, answer).result()
 
@@ -94,7 +95,8 @@ class _Evaluation:
         """All models on the same rows."""
         rules = self.contract.performance.segments
         segments = segments_of(self.training.frame, self.training.design, rules) if rules else None
-        question = Question.of(self.contract, segments)
+        folder = self.settings.use_cases / self.contract.name
+        question = Question.of(self.contract, segments, folder=folder)
         champion = find_champion(self.training, self._held_out, self.settings)
         return build_report(
             self.predictions, self.saved.candidates, question, champion, failed=self.saved.index["failed"],

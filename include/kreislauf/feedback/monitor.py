@@ -85,26 +85,30 @@ def check_all(
     return loops, faults
 
 
-def judge_live(order: WorkOrder, store: Store, observe: Observe | None = None) -> list[Finding]:
+def judge_live(
+    order: WorkOrder, store: Store, observe: Observe | None = None, use_cases: Path | None = None
+) -> list[Finding]:
     """The live release's verdicts as of the order's time; nothing is recorded, and no loop is raised.
 
     Parameters
     ----------
     observe: see :func:`check`.
+    use_cases: where the use cases' own metrics are; without, those are inconclusive.
 
     Raises
     ------
     KreislaufError: see :func:`what_is_live`.
     """
     with store.read() as db:
-        return judge_release(db, order, *what_is_live(db, order.use_case), observe)
+        return judge_release(db, order, *what_is_live(db, order.use_case), observe, use_cases)
 
 
 def judge_release(
-    db: Connection, order: WorkOrder, release: ReleaseRow, contract: Contract, observe: Observe | None
-) -> list[Finding]:
-    """A release's verdicts as of the order's time, by a contract; reads only."""
-    judged = _judge(db, order, contract, release, observe)
+    db: Connection, order: WorkOrder, release: ReleaseRow, contract: Contract, observe: Observe | None,
+    use_cases: Path | None = None,
+) -> list[Finding]:  # fmt: skip
+    """A release's verdicts as of the order's time, by a contract; reads only. See :func:`judge_live`."""
+    judged = _judge(db, order, contract, release, observe, use_cases)
     return _findings(contract, judged)
 
 
@@ -137,7 +141,8 @@ def check(
 
     Parameters
     ----------
-    settings: where the release's files are; without, no features are compared and no challenger is fitted.
+    settings: where the release's files and the use case's own metrics are; without, no features are compared, no
+        challenger is fitted, and own metrics are inconclusive.
     observe: how other systems are asked for metrics; without, by the connections that the settings' environment names.
     """
     if observe is None and settings is not None:
@@ -147,7 +152,8 @@ def check(
         seen = look(db, order, contract, settings, now)
     if seen is None:
         return None
-    findings = _judge_all(store, order, contract, seen, observe, now)
+    use_cases = settings.use_cases if settings else None
+    findings = _judge_all(store, order, contract, seen, observe, use_cases, now)
     if order.forced_loop:
         first = findings[0]
         return raise_forced(store, order, contract, seen, first.metric, first.judgement, now)
@@ -159,15 +165,16 @@ def check(
 
 
 def _judge_all(
-    store: Store, order: WorkOrder, contract: Contract, seen: Seen, observe: Observe | None, now: datetime
-) -> list[Finding]:
+    store: Store, order: WorkOrder, contract: Contract, seen: Seen, observe: Observe | None,
+    use_cases: Path | None, now: datetime,
+) -> list[Finding]:  # fmt: skip
     """Every metric judged, and all that follows from it but a loop written down in one transaction.
 
     Judged is outside of it: many observations, or another system's answer, must not keep others from writing.
     """
     for attempt in range(ATTEMPTS):
         with store.read() as db:
-            judged = _judge(db, order, contract, seen.release, observe)
+            judged = _judge(db, order, contract, seen.release, observe, use_cases)
         findings = _findings(contract, judged)
         try:
             with store.write() as db:
@@ -181,13 +188,14 @@ def _judge_all(
 
 
 def _judge(
-    db: Connection, order: WorkOrder, contract: Contract, release: ReleaseRow, observe: Observe | None
-) -> list[Judged]:
+    db: Connection, order: WorkOrder, contract: Contract, release: ReleaseRow, observe: Observe | None,
+    use_cases: Path | None,
+) -> list[Judged]:  # fmt: skip
     changes = live.promotions_of(db, order.use_case)
     since = next((one.as_of for one in changes if one.version == release.version), release.as_of)
     look_at = Pass(
         order.use_case, release.version, since, order.as_of, contract.problem, contract.monitoring, observe,
-        before=live.version_before(changes),
+        before=live.version_before(changes), folder=use_cases / contract.name if use_cases else None,
     )  # fmt: skip
     return [judge(db, metric, look_at) for metric in contract.business_metrics]
 

@@ -45,7 +45,7 @@ def make_watch(settings: Settings) -> Watch:
     return Watch(
         store,
         lambda now: due_orders(store, settings.use_cases, "watch", now),
-        lambda order: judge_live(order, store, observe),
+        lambda order: judge_live(order, store, observe, settings.use_cases),
     )
 
 

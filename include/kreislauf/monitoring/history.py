@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
+from pathlib import Path
 
 from sqlalchemy import Connection, select
 
@@ -34,15 +35,24 @@ class PeriodLine:
 
 
 def history_of(
-    db: Connection, contract: Contract, metric: BusinessMetric, until: datetime
+    db: Connection, contract: Contract, metric: BusinessMetric, until: datetime, folder: Path | None = None
 ) -> list[PeriodLine]:
-    """Every matured period of every release, oldest first; none for a metric that only another system knows."""
+    """Every matured period of every release, oldest first; none for a metric that only another system knows.
+
+    Parameters
+    ----------
+    folder: that of the use case, see :func:`~include.kreislauf.evaluation.business.measure_of`.
+
+    Raises
+    ------
+    EvaluationError: the use case's own metric cannot be had, or fails.
+    """
     if isinstance(metric, PortfolioUplift):
         return _uplifts(db, contract.name, metric, until)
     if isinstance(metric, Reported):
         return _means(_reported(db, contract, metric, until))
     if isinstance(metric, PerPrediction):
-        return _means(_measured(db, contract, metric, until))
+        return _means(_measured(db, contract, metric, until, folder))
     return []
 
 
@@ -68,14 +78,14 @@ def _reported(
 
 
 def _measured(
-    db: Connection, contract: Contract, metric: PerPrediction, until: datetime
+    db: Connection, contract: Contract, metric: PerPrediction, until: datetime, folder: Path | None
 ) -> Iterable[tuple[datetime, int, float]]:
     joined = predictions.join(outcomes, outcomes.c.prediction_id == predictions.c.id)
     columns = (*predictions.c["as_of", "release", "value"], outcomes.c.value.label("outcome"))
     where = (predictions.c.use_case == contract.name, outcomes.c.observed_at <= until)
     rows = db.execute(select(*columns).select_from(joined).where(*where)).all()
     made = [Observation(row.as_of, str(number), row.outcome, row.value) for number, row in enumerate(rows)]
-    for one in measured(metric, contract.problem, made):
+    for one in measured(metric, contract.problem, made, folder):
         if isfinite(one.value):
             period = start_of(one.known_at, contract.problem.period or UNTIMED)
             yield period, rows[int(one.id)].release, one.value

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from include.kreislauf.errors import QueryError
+from include.kreislauf.errors import EvaluationError, QueryError
+from include.kreislauf.evaluation.own_metric import code_of
 from include.kreislauf.monitoring.control import live_minus_control
 from include.kreislauf.monitoring.measuring import measured, takes_few_values
 from include.kreislauf.monitoring.memory import Memory
@@ -26,7 +28,7 @@ from include.kreislauf.monitoring.queries import Observe
 from include.kreislauf.monitoring.tested import Tested, sequential_test, watch_of
 from include.kreislauf.monitoring.verdicts import Judgement, judge_reported, judge_uplift, many
 from include.kreislauf.monitoring.wording import sentence
-from include.kreislauf.requirements.business import PerPrediction
+from include.kreislauf.requirements.business import OwnMetric, PerPrediction
 from include.kreislauf.requirements.contract import BusinessMetric, PortfolioUplift, Reported, canonical_json
 from include.kreislauf.requirements.monitoring import Monitoring, Outcomes, Queried
 from include.kreislauf.requirements.problem import Problem
@@ -55,6 +57,7 @@ class Pass:
     problem: what is predicted, by the contract.
     before: the release before, whose answers to a share of the requests are the control; ``None``: there is none.
     observe: how other systems are asked; ``None``: they cannot be asked here.
+    folder: where the use case's own code is; ``None``: it cannot be reached here.
     """
 
     use_case: str
@@ -65,6 +68,7 @@ class Pass:
     limits: Monitoring
     observe: Observe | None = None
     before: int | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,11 @@ def judge(db: Connection, metric: BusinessMetric, look: Pass) -> Judged:
     if isinstance(metric, Reported) and metric.test is None:
         found = observations.reported(db, look.use_case, metric.name, look.as_of)
         return Judged(judge_reported(metric, [row for row in found if row.release == look.release]))
-    return _judge_by_test(db, metric, look)
+    try:
+        return _judge_by_test(db, metric, look)
+    except (QueryError, EvaluationError) as error:
+        text = f"the metric cannot be had: {error.text}"
+        return Judged(Judgement("inconclusive", None, None, None, {}, text))
 
 
 def _judge_uplift(db: Connection, metric: PortfolioUplift, look: Pass) -> Judgement:
@@ -114,12 +122,8 @@ def _judge_uplift(db: Connection, metric: PortfolioUplift, look: Pass) -> Judgem
 
 def _judge_by_test(db: Connection, metric: Tested, look: Pass) -> Judged:
     before, memory = _remembered(db, metric, look, Arm.CHAMPION)
-    try:
-        new, mark = _new_observations(db, metric, look, memory.mark)
-    except QueryError as error:
-        text = f"the metric cannot be had: {error.text}"
-        return Judged(Judgement("inconclusive", None, None, None, {}, text), before)
-    memory = take(metric, look.problem, replace(memory, mark=mark), new)
+    new, mark = _new_observations(db, metric, look, memory.mark)
+    memory = take(metric, look.problem, replace(memory, mark=mark), new, look.folder)
     bad = contradicted(db, [one.id for one in memory.intake.newest], look.as_of)
     judgement = conclude(metric, look.problem, memory, look.limits, look.as_of, contradicted=bad)
     found = Judged(judgement, before, _to_remember(metric, look, Arm.CHAMPION, before, memory))
@@ -134,7 +138,7 @@ def _beside_control(db: Connection, metric: Tested, look: Pass, found: Judged, l
     maturity = timedelta(days=metric.maturity_days)
     source = OutcomesOf(look.use_case, look.before, (Arm.CONTROL.value,), maturity, since=look.since)
     new, mark = read_on(db, source, memory.mark, look.as_of)
-    memory = take(metric, look.problem, replace(memory, mark=mark), new)
+    memory = take(metric, look.problem, replace(memory, mark=mark), new, look.folder)
     judgement = replace(found.judgement, control=live_minus_control(metric, live, memory))
     beside = Judged(judgement, before, _to_remember(metric, look, Arm.CONTROL, before, memory))
     return replace(found, judgement=judgement, control=beside)
@@ -143,7 +147,7 @@ def _beside_control(db: Connection, metric: Tested, look: Pass, found: Judged, l
 def _remembered(db: Connection, metric: Tested, look: Pass, arm: Arm) -> tuple[MonitorState | None, Memory]:
     """What the store has, and the memory to go on with: a new one where that is another test's, or a later one's."""
     before = monitor_states.find(db, look.use_case, metric.name, look.release, arm.value)
-    if before and before.test == digest(metric, look.problem) and before.as_of <= look.as_of:
+    if before and before.test == digest(metric, look.problem, look.folder) and before.as_of <= look.as_of:
         return before, Memory.from_dict(before.body)
     return before, Memory(began=look.since)
 
@@ -155,12 +159,20 @@ def _to_remember(
     if before and before.as_of > look.as_of:
         return None
     key = (look.use_case, metric.name, look.release, arm.value)
-    return MonitorState(*key, digest(metric, look.problem), look.as_of, memory.to_dict())
+    test = digest(metric, look.problem, look.folder)
+    return MonitorState(*key, test, look.as_of, memory.to_dict())
 
 
-def take(metric: Tested, problem: Problem, memory: Memory, new: Sequence[Observation]) -> Memory:
-    """What is remembered after more observations, in the order in which they became known."""
-    found = measured(metric, problem, new) if isinstance(metric, PerPrediction) else new
+def take(
+    metric: Tested, problem: Problem, memory: Memory, new: Sequence[Observation], folder: Path | None = None
+) -> Memory:
+    """What is remembered after more observations, in the order in which they became known.
+
+    Raises
+    ------
+    EvaluationError: the use case's own metric cannot be had, or fails.
+    """
+    found = measured(metric, problem, new, folder) if isinstance(metric, PerPrediction) else new
     low, high = sequential_test(metric).bounds
     plausible = [isfinite(one.value) and low <= one.value <= high for one in found]
     good = [one for one, is_good in zip(found, plausible, strict=True) if is_good]
@@ -206,7 +218,7 @@ def conclude(
     )  # fmt: skip
 
 
-def digest(metric: Tested, problem: Problem) -> str:
+def digest(metric: Tested, problem: Problem, folder: Path | None = None) -> str:
     """Of what decides over a metric's observations and tests; with another one, they begin anew."""
     left_out: dict[str, Any] = {"unit": True, "name": True, "test": {"learn"}}
     if isinstance(metric, PerPrediction):  # what only the lab looks at
@@ -214,6 +226,8 @@ def digest(metric: Tested, problem: Problem) -> str:
     body = metric.model_dump(mode="json", exclude=left_out)
     if isinstance(metric, PerPrediction) and problem.classes:
         body |= {"kind_of_problem": problem.kind, "classes": list(problem.classes)}
+    if isinstance(metric, OwnMetric):
+        body |= {"name": metric.name, "code": code_of(folder)}
     return sha256(canonical_json({**body, "rules": RULES}).encode()).hexdigest()
 
 

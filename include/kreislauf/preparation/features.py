@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import traceback
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
 from include.kreislauf.errors import PreparationError
+from include.kreislauf.own_code import load_own
 from include.kreislauf.requirements.problem import Problem
 
 if TYPE_CHECKING:
@@ -62,21 +61,10 @@ def load_features(use_cases: Path, name: str) -> FeatureModule:
     PreparationError: the file is missing, cannot be imported (names file and line), or lacks a name it must offer.
     """
     path = features_path(use_cases, name)
-    spec = importlib.util.spec_from_file_location(f"kreislauf_use_case_{name}", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise PreparationError(
-            "has no features.py", where=str(path.parent),
-            next_step="add one (see the guide), or name the column problem.target in the contract",
-        )  # fmt: skip
-    module: ModuleType = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise PreparationError(
-            f"cannot be imported: {type(error).__name__}: {error}",
-            where=f"{path}, line {_line(error, path)}",
-            next_step="correct the file",
-        ) from error
+    module = load_own(
+        path, PreparationError,
+        next_step="add one (see the guide), or name the column problem.target in the contract",
+    )  # fmt: skip
     _require_names(module, path)
     return cast("FeatureModule", module)
 
@@ -119,14 +107,6 @@ def columns_of(frame: pd.DataFrame, module: FeatureModule) -> tuple[tuple[str, .
     there = set(frame.columns)
     numeric = tuple(name for name in module.NUMERIC if name in there)
     return numeric, tuple(name for name in module.CATEGORICAL if name in there)
-
-
-def _line(error: Exception, path: Path) -> int:
-    """The line of the file at which its import failed; of other files it imports, the line that imports them."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno or 1
-    lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == str(path)]
-    return (lines[-1] if lines else None) or 1
 
 
 def _require_names(module: ModuleType, path: Path) -> None:

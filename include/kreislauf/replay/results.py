@@ -77,7 +77,10 @@ def result_of(ring: LocalRing, policy: str, until: datetime) -> PolicyResult:
     """Read what a ring came to out of its store."""
     contract = ring.contract
     with ring.store.read() as db:
-        metrics = [_metric(one, history_of(db, contract, one, until)) for one in contract.business_metrics]
+        metrics = [
+            _metric(one, history_of(db, contract, one, until, ring.settings.use_cases / contract.name))
+            for one in contract.business_metrics
+        ]
     made = [one for cycle in ring.cycles()[1:] for one in ring.handovers(cycle.cycle_id)]
     opened = [row for row in ring.loops() if row.loop.edge.opens_cycle]
     taken = [row for row in opened if row.state in ("accepted", "closed")]

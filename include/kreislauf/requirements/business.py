@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from include.kreislauf.handovers import Name
-from include.kreislauf.requirements.monitoring import Outcomes, Queried, SequentialTest, check_levels
+from include.kreislauf.requirements.monitoring import (
+    Observed,
+    Outcomes,
+    Queried,
+    SequentialTest,
+    check_levels,
+)
 from include.kreislauf.requirements.problem import ClassName
 from include.kreislauf.requirements.section import Section, inconsistent
 
@@ -132,6 +139,29 @@ class DecisionValue(Section):
         return self
 
 
+class OwnMetric(Observed):
+    """A number that the use case's own ``metrics.py`` computes of each prediction and what really happened.
+
+    The file offers a function of the metric's name: ``NAME(predicted, happened, options)``, of two arrays of one shape,
+    as the prediction log has them: numbers; the probability of the second of two classes and its position; positions of
+    more classes. It gives an array of that shape.
+    """
+
+    kind: Literal["own"]
+    options: dict[str, JsonValue] = Field(
+        {},
+        description="Given to the function as they stand here.",
+        examples=[{"price": 3.5, "cost": 2.0}],
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _name_can_be_that_of_a_function(cls, name: str) -> str:
+        if iskeyword(name):
+            raise inconsistent(f"{name} is a word of Python's", allowed="a name that a function can have")
+        return name
+
+
 class Reported(Section):
     """A number that the users of the recommendation report themselves."""
 
@@ -167,16 +197,14 @@ class Reported(Section):
 
 
 BusinessMetric = Annotated[
-    PortfolioUplift | DecisionValue | Reported | Outcomes | Queried, Field(discriminator="kind")
+    PortfolioUplift | DecisionValue | Reported | Outcomes | Queried | OwnMetric, Field(discriminator="kind")
 ]
-GateMetric = PortfolioUplift | DecisionValue | Outcomes
-"""Metrics that one function computes in the lab and live; of ``outcomes`` those with a ``gate_threshold``."""
-PerPrediction = DecisionValue | Outcomes
+GateMetric = PortfolioUplift | DecisionValue | Outcomes | OwnMetric
+"""Metrics that one function computes in the lab and live; of ``outcomes`` and ``own`` those with a ``gate_threshold``."""
+PerPrediction = DecisionValue | Outcomes | OwnMetric
 """Metrics with one observation for each prediction whose outcome is known."""
 
 
 def is_gate(metric: BusinessMetric) -> bool:
     """Whether a candidate can be judged by it before it goes live."""
-    return (
-        isinstance(metric, PortfolioUplift | DecisionValue | Outcomes) and metric.gate_threshold is not None
-    )
+    return isinstance(metric, GateMetric) and metric.gate_threshold is not None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from include.kreislauf.requirements.business import PerPrediction
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.requirements.monitoring import Outcomes
 
 
 def cautions(contract: Contract, log_days: int) -> list[str]:
@@ -31,5 +31,5 @@ def _archived_before_mature(contract: Contract, log_days: int) -> list[str]:
         f"{one.name}: maturity_days {one.maturity_days:g} is not less than the {log_days} days that the log is kept "
         "(KREISLAUF_LOG_DAYS): archived outcomes never count"
         for one in contract.business_metrics
-        if isinstance(one, Outcomes) and one.maturity_days >= log_days
+        if isinstance(one, PerPrediction) and one.maturity_days >= log_days
     ]

@@ -236,7 +236,7 @@ class Contract(Section):
         if not any(map(is_gate, metrics)):
             raise inconsistent(
                 "the gate has no metric",
-                allowed="at least one of kind portfolio_uplift or decision_value, or of kind outcomes with a gate_threshold",
+                allowed="at least one of kind portfolio_uplift or decision_value, or of kind outcomes or own with a gate_threshold",
             )
         problem: Problem | None = info.data.get("problem")
         for metric in metrics if problem else ():

@@ -12,10 +12,12 @@ import yaml
 from pydantic import ValidationError
 
 from include.kreislauf.errors import ContractError
+from include.kreislauf.requirements.business import OwnMetric
 from include.kreislauf.requirements.catalogue import Catalogue
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.faults import faults_of
 from include.kreislauf.requirements.section import Section
+from include.kreislauf.requirements.sources import OwnSource
 from include.kreislauf.requirements.strict_yaml import YamlFault, parse
 
 FILE_NAME = "contract.yaml"
@@ -41,7 +43,9 @@ def load_contract(path: Path) -> Contract:
     ContractError: a file is missing, not YAML, or not valid; names file, line, fault and what is allowed.
     """
     catalogue = path.with_name(CATALOGUE_NAME)
-    return _understood(path, _read(path), _read(catalogue) if catalogue.exists() else None)
+    contract = _understood(path, _read(path), _read(catalogue) if catalogue.exists() else None)
+    _require_own_files(contract, path)
+    return contract
 
 
 @lru_cache(maxsize=256)
@@ -60,6 +64,21 @@ def _understood(path: Path, written: bytes, catalogue: bytes | None) -> Contract
             next_step="rename the folder or the use case",
         )
     return contract
+
+
+def _require_own_files(contract: Contract, path: Path) -> None:
+    """Whether the files that kind ``own`` needs stand beside the contract; what is in them is seen by those who use it."""
+    needed = [
+        ("source.py", "source", contract.sources, OwnSource),
+        ("metrics.py", "metric", contract.business_metrics, OwnMetric),
+    ]
+    for name, what, declared, kind in needed:
+        asking = next((one.name for one in declared if isinstance(one, kind)), None)
+        if asking and not path.with_name(name).is_file():
+            raise ContractError(
+                f"{what} {asking} is of kind own, but there is no {name}", where=str(path),
+                next_step=f"add {name} beside the contract (see the guide), or choose another kind",
+            )  # fmt: skip
 
 
 def load_catalogue(path: Path) -> Catalogue:

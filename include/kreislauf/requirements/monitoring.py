@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -109,20 +109,11 @@ MEASURES_OF: dict[str, tuple[str, ...]] = {
 """By measure the kinds of problem it fits; none: any."""
 
 
-class Outcomes(Section):
-    """A number computed of each prediction and what really happened."""
+class Observed(Section):
+    """Base of the metrics with one number of each prediction and what really happened, watched live, and a gate or not."""
 
-    kind: Literal["outcomes"]
     name: Name = Field(
         description="Told apart by it: in verdicts, loops and the ledger.", examples=["forecast_kept"]
-    )
-    measure: Literal["outcome", "hit", "absolute_error", "squared_error"] = Field(
-        description="The outcome itself; 1 where the prediction was right (the class, or a number within tolerance), else 0; "
-        "their distance; or its square (of a probability: the Brier score).",
-        examples=["hit"],
-    )
-    tolerance: float | None = Field(
-        None, gt=0, description="For measure hit of a number, in the target's unit.", examples=[0.05]
     )
     gate_threshold: float | None = Field(
         None,
@@ -146,8 +137,26 @@ class Outcomes(Section):
     unit: str = Field("share", description="Shown with the numbers.", examples=["share"])
 
     @model_validator(mode="after")
-    def _levels_fit_the_test(self) -> Outcomes:
+    def _levels_fit_the_test(self) -> Self:
         check_levels(self)
+        return self
+
+
+class Outcomes(Observed):
+    """A number computed of each prediction and what really happened."""
+
+    kind: Literal["outcomes"]
+    measure: Literal["outcome", "hit", "absolute_error", "squared_error"] = Field(
+        description="The outcome itself; 1 where the prediction was right (the class, or a number within tolerance), else 0; "
+        "their distance; or its square (of a probability: the Brier score).",
+        examples=["hit"],
+    )
+    tolerance: float | None = Field(
+        None, gt=0, description="For measure hit of a number, in the target's unit.", examples=[0.05]
+    )
+
+    @model_validator(mode="after")
+    def _levels_fit_the_measure(self) -> Outcomes:
         if self.measure == "hit" and (self.test.bounds != (0.0, 1.0) or self.direction != "higher"):
             raise inconsistent(
                 "a hit is 0 or 1, and 1 is better",

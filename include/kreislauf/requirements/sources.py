@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from include.kreislauf.handovers import Name
 from include.kreislauf.requirements.section import ColumnName, Section, inconsistent
@@ -111,6 +119,17 @@ class SqlSource(Rows):
         max_length=20_000,
         description="One SELECT.",
         examples=["SELECT shop, month_start, revenue, growth FROM shop_months"],
+    )
+
+
+class OwnSource(Rows):
+    """Rows from the use case's own ``source.py``, whose ``read(options, as_of, access)`` gives a DataFrame."""
+
+    kind: Literal["own"]
+    options: dict[str, JsonValue] = Field(
+        {},
+        description="Given to read as they stand here.",
+        examples=[{"url": "https://sensors.example/api", "sites": ["north", "south"]}],
     )
 
 
@@ -268,6 +287,7 @@ class JobAdsSource(Counted):
 Source = Annotated[
     TableSource
     | SqlSource
+    | OwnSource
     | GithubEventsSource
     | StackOverflowSource
     | JobAdsSource,
