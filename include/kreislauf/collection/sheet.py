@@ -76,7 +76,8 @@ def _extent(summary: Mapping[str, Any], contract: Contract) -> str:
 
 
 def _origin(source: Source, handover: Handover) -> str:
-    where = next(found for name in ("url", "connection", "provider") if (found := getattr(source, name, "")))
+    told = (found for name in ("url", "connection", "provider") if (found := getattr(source, name, "")))
+    where = next(told, "source.py")  # of kind own: the use case's code alone knows
     version = handover.inputs.get(source.name)
     vintage = f", vintage `{source.vintage}`" if isinstance(source, Counted) else ""
     return f"- `{source.name}` ({source.kind}): `{where}`{vintage}" + (
