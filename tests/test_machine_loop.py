@@ -26,7 +26,7 @@ from tests.support.living import Life
 NAME, METRIC = "machine_failure", "downtime_cost_avoided"
 OPTIONS = WorldOptions(NAME, end="2016-04-18")
 LIGHTER = {
-    r"    - family: extra_trees\n      space: .*\n": "",
+    r"    - family: logistic\n": "",
     r"configurations: 2": "configurations: 1",
 }
 """Fewer candidates than ships: the story is the same, and takes a third of the time."""

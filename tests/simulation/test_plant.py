@@ -68,8 +68,8 @@ def test_worn_machines_vibrate_and_fail(plant: Plant) -> None:
 
 
 def test_a_healthy_new_machine_vibrates_as_a_worn_old_one(plant: Plant) -> None:
-    weeks = range(plant.parameters.pilot_week, plant.parameters.arrival_week)
-    assert vibration(plant, weeks, lines=(0,), new=True) > vibration(plant, weeks, lines=(0,)) + 0.5
+    weeks, lines = range(plant.parameters.pilot_week, plant.parameters.pilot_week + 2), (0, 1, 2, 3)
+    assert vibration(plant, weeks, lines=lines, new=True) > vibration(plant, weeks, lines=lines) + 0.3
     assert HEALTHY[NEW_TYPE, VIBRATION] > HEALTHY[:NEW_TYPE, VIBRATION].max() + 1
 
 
@@ -101,6 +101,13 @@ def test_some_values_are_missing_in_every_sensor(plant: Plant) -> None:
 def test_every_line_has_every_type(plant: Plant) -> None:
     machines = plant.machines
     assert len({(kind, line) for kind, line in zip(machines.types, machines.lines, strict=True)}) == 4 * 4
+
+
+def test_whose_turn_it_is_says_nothing_of_type_and_line(plant: Plant) -> None:
+    turns = np.arange(len(plant.machines.types)) % WINDOW_SHIFTS
+    for turn in range(WINDOW_SHIFTS):
+        assert len(set(plant.machines.lines[turns == turn])) == 4
+        assert len(set(plant.machines.types[turns == turn])) == 4
 
 
 def test_a_negative_seed_is_refused() -> None:

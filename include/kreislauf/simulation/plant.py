@@ -67,7 +67,7 @@ class PlantParameters:
     Parameters
     ----------
     start: first shift, a Monday; ``weeks``: simulated time.
-    machines: of the types A, B and C, as many of each; ``pilots``, ``arriving``: of type D.
+    machines: of the types A, B and C, some as many of each; ``pilots``, ``arriving``: of type D.
     lines: parts of the plant; machines are spread over them evenly.
     wear_rate, wear_shape: see the module.
     limit: wear at which the hazard has reached half of ``worn_out``, by type; ``softness``: how gradually.
@@ -184,9 +184,9 @@ class Plant:
         count = made_from.machines + made_from.pilots + made_from.arriving
         new = np.arange(count) >= made_from.machines
         late = np.arange(count) >= made_from.machines + made_from.pilots
-        types = np.where(new, NEW_TYPE, np.arange(count) % NEW_TYPE)
-        # a line gets each type: machines of one type follow each other every third number
-        lines = np.arange(count) // NEW_TYPE % made_from.lines
+        # by chance: whose turn it is follows from a machine's number, and every shift is to show all types and lines
+        types = np.where(new, NEW_TYPE, rng.permutation(count) % NEW_TYPE)
+        lines = rng.permutation(count) % made_from.lines
         age = np.where(new, 0.0, rng.uniform(100, 3000, count).round())
         weeks = np.where(late, made_from.arrival_week, np.where(new, made_from.pilot_week, 0))
         return Machines(types, lines, weeks * SHIFTS_A_WEEK, age)
