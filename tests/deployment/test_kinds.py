@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -279,3 +280,36 @@ def test_shadow_classes_differ_or_do_not(store: Store, limit: float, verdict: Ve
     assert found.verdict is verdict
     assert "a share of 0.15 is of another class" in found.text
     assert [one.name for one in found.numbers] == ["shadow_rows", "other_class", "novelty"]
+
+
+OWN = {"kind": "own", "name": "earned", "gate_threshold": 0.5, "threshold": 0.5, "options": {"price": 2.0},
+       "test": {"bounds": [-10, 10]}, "unit": "euros"}  # fmt: skip
+EARNED = "def earned(predicted, happened, options):\n    return options['price'] * (predicted == happened)\n"
+
+
+def judged_by_own_code(world: Trying, folder: Path) -> Any:
+    with world.store.read() as db:
+        return judge_business(db, world.rollout(), world.contract, 0.9, START, folder)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_use_cases_own_metric_compares_as_in_the_lab(store: Store, tmp_path: Path, same: bool) -> None:
+    (tmp_path / "metrics.py").write_text(EARNED)
+    contract = contract_of("multiclass", "features", OWN)
+    verdict, text, evidence = judged_by_own_code(
+        tried(store, contract, rows_of(2.0, 1.0, 2.0), same=same), tmp_path
+    )
+    assert (verdict, evidence.name, evidence.value) == (Verdict.PASS, "earned_difference", pytest.approx(1.6))
+    assert text.startswith("earned +1.6 euros against the champion")
+
+
+@pytest.mark.parametrize("code", [None, "def earned(predicted, happened, options):\n    raise OSError\n"])
+def test_where_own_code_fails_the_business_is_not_known(
+    store: Store, tmp_path: Path, code: str | None
+) -> None:
+    if code:
+        (tmp_path / "metrics.py").write_text(code)
+    world = tried(store, contract_of("multiclass", "features", OWN, HIT), rows_of(2.0, 1.0, 2.0))
+    verdict, text, evidence = judged_by_own_code(world, tmp_path)
+    assert (verdict, evidence.value) == (Verdict.INCONCLUSIVE, None)
+    assert text.startswith("the metric cannot be had: ")
