@@ -28,7 +28,10 @@ LEFT_OUT = shutil.ignore_patterns(
     "benchmarks",
 )
 TRIED = {page: [one for one in blocks(page.read_text("utf-8")) if "tried" in one.marks] for page in PAGES}
-AFTER = {"docs/how-to/run-a-step-alone.md": "docs/how-to/write-a-contract.md"}
+AFTER = dict.fromkeys(
+    (f"docs/how-to/{name}.md" for name in ("run-a-step-alone", "add-a-metric", "add-a-source")),
+    "docs/how-to/write-a-contract.md",
+)
 """Guides that take up where another ends."""
 GUIDES = [page for page, found in TRIED.items() if found]
 
@@ -57,6 +60,7 @@ def test_the_guides_that_can_be_tried_are_found() -> None:
     assert {name_of(page) for page in GUIDES} >= {
         "docs/how-to/add-a-metric.md",
         "docs/how-to/add-a-model-family.md",
+        "docs/how-to/add-a-source.md",
         "docs/how-to/run-a-step-alone.md",
         "docs/how-to/write-a-contract.md",
     }
