@@ -143,6 +143,22 @@ def test_another_cycle_on_the_same_raw_data_uses_the_features_again(lap: Lap) ->
     )  # fmt: skip
 
 
+def test_a_loop_from_monitoring_over_old_data_collects_first(lap: Lap) -> None:
+    collected(lap)
+    asked = {"inputs": {}, "started_by": f"loop/{Edge.MONITORING_TO_DATA_SCIENCE}"}
+    later = lap.order(AS_OF + timedelta(days=95)).model_copy(update=asked)
+    loop = sent(lap, later)
+    assert (loop.edge, loop.reason) == (Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.COVERAGE_TOO_LOW)
+    assert (
+        "the newest raw data are of 2016-01-01, 1 quarter before what monitoring has seen (2016-04-05)"
+        in loop.text
+    )
+    by_person = prepare(later.model_copy(update={"by": "Ada"}), lap.contract, lap.settings)
+    assert isinstance(by_person.message, Handover), "a person who wants it trained gets it trained"
+    soon = lap.order(AS_OF + timedelta(days=80)).model_copy(update=asked)
+    assert isinstance(prepare(soon, lap.contract, lap.settings).message, Handover)
+
+
 def test_without_own_data_a_cycle_takes_the_newest(lap: Lap) -> None:
     """After a loop from monitoring to data science nobody has collected anything in the new cycle."""
     raw = collected(lap).inputs[Stage.COLLECTION]

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from include.kreislauf.errors import PreparationError
-from include.kreislauf.handovers import Stage, StepResult, WorkOrder
+from include.kreislauf.handovers import MACHINE, Edge, Stage, StepResult, WorkOrder
 from include.kreislauf.preparation.cleaning import Cleaned, clean
 from include.kreislauf.preparation.declared import features_of
 from include.kreislauf.preparation.document import Account, document, summary
@@ -24,7 +24,7 @@ from include.kreislauf.preparation.features import (
 from include.kreislauf.preparation.leaks import Leak, correlated_leaks, cuts, future_leaks
 from include.kreislauf.preparation.schemas import check_features, check_raw
 from include.kreislauf.preparation.unusable import unusable_features
-from include.kreislauf.preparation.ways_back import fault, leaking
+from include.kreislauf.preparation.ways_back import fault, leaking, more_data, too_old
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
@@ -36,17 +36,25 @@ from include.kreislauf.store.tables import Tables
 __all__ = ["FEATURES", "FeatureModule", "check_features", "load_features", "prepare", "prepare_alone"]
 
 RAW = "raw"
+FROM_MONITORING = f"loop/{Edge.MONITORING_TO_DATA_SCIENCE}"
+"""What starts an order after requests have shifted, or a challenger has learnt from them and was better."""
 
 
 def prepare(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
-    """Discipline 3. A feature version, or a loop: to data engineering when the raw data does not carry it, to data
-    science when features leak, to requirements when what the contract asks for cannot be had.
+    """Discipline 3. A feature version, or a loop: to data engineering when the raw data do not carry it, or are older than
+    what monitoring has seen; to data science when features leak, to requirements when what the contract asks for cannot
+    be had.
 
     Raises
     ------
     PreparationError: there is no raw data yet; or the use case's ``features.py`` cannot be used, or is needed.
     """  # fmt: skip
     raw_version, known_at = _raw_version(order, settings)
+    if order.started_by == FROM_MONITORING and order.by == MACHINE:
+        with Store(settings.store).read() as db:
+            newest = messages.latest_handover(db, order.use_case, Stage.COLLECTION)
+        if newest and (behind := too_old(newest.as_of, order.as_of, contract.problem)):
+            return more_data(order, behind)
     day = day_of(known_at, contract.problem)
     order = order.model_copy(update={"inputs": {Stage.COLLECTION: raw_version}})
 

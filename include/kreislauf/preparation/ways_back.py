@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.handovers import Edge, Evidence, Reason, Stage, StepResult, WorkOrder
+from include.kreislauf.periods import Period, between
 from include.kreislauf.preparation.exclusion import FEATURE
 from include.kreislauf.preparation.features import ContractFaultError
 from include.kreislauf.preparation.leaks import Leak
+from include.kreislauf.requirements.problem import Problem
 
 
 def fault(order: WorkOrder, error: PreparationError) -> StepResult:
@@ -18,6 +21,29 @@ def fault(order: WorkOrder, error: PreparationError) -> StepResult:
         edge, reason = Edge.DATA_SCIENCE_TO_REQUIREMENTS, Reason.FEATURES_AT_FAULT
     evidence = (Evidence(name="fault", value=None, note=error.text),)
     return StepResult(order.loop(edge, reason, error.text, evidence=evidence), _stopped(error.text))
+
+
+def too_old(collected: datetime, seen: datetime, problem: Problem) -> str:
+    """How raw data lag behind what monitoring has seen, in words; empty: no whole period (without time: no day) lies between.
+
+    Parameters
+    ----------
+    collected: the time that the newest raw data may know of; ``seen``: that of what monitoring has seen.
+    """
+    period: Period = problem.period or "day"
+    if not (number := between(collected, seen, period)):
+        return ""
+    return (
+        f"the newest raw data are of {collected:%Y-%m-%d}, {number} {period}{'s' if number > 1 else ''} before what "
+        f"monitoring has seen ({seen:%Y-%m-%d}): nothing of it can be learnt from them"
+    )
+
+
+def more_data(order: WorkOrder, why: str) -> StepResult:
+    """Before anything is prepared or trained anew, data of the time that the loop is about are collected."""
+    evidence = (Evidence(name="raw_data", value=None, note=why),)
+    edge, reason = Edge.DATA_SCIENCE_TO_DATA_ENGINEERING, Reason.COVERAGE_TOO_LOW
+    return StepResult(order.loop(edge, reason, why, evidence=evidence), _stopped(why))
 
 
 def leaking(order: WorkOrder, leaks: Sequence[Leak], features: Collection[str]) -> StepResult:
