@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from include.kreislauf.embedded.exchange import Asked, Request
+from include.kreislauf.embedded.timeline import build_timeline
+from include.kreislauf.feedback.watcher import make_watch
 from include.kreislauf.handovers import Handover, Role, Stage
 from include.kreislauf.replay.recommending import predict
 from include.kreislauf.settings import ROOT, Settings
@@ -82,5 +84,12 @@ def test_from_its_source_to_verdicts_by_its_metric(ring: Lap) -> None:
 
 def test_what_sells_badly_is_a_breach(ring: Lap) -> None:
     ring.manual(Role.REQUIREMENTS, as_of=BEGIN)
-    ring.check(sell(ring, DAYS, share=0.4))
+    as_of = sell(ring, DAYS, share=0.4)
+    tipped, faults = make_watch(ring.settings).look(as_of)
+    assert ([one.metric for one in tipped], faults) == (["earned"], [])
+    ring.check(as_of)
     assert verdict(ring)[0] == "breach"
+    own = ring.settings.use_cases / "bakery"
+    [line] = build_timeline(ring.store, ring.contract, as_of, ring.now(), own).periods
+    assert line.observations == 20 * DAYS
+    assert line.value < ring.contract.gate_metric.threshold

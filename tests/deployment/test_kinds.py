@@ -16,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
 from include.kreislauf.deployment.business import judge_business
+from include.kreislauf.deployment.canary import judge_canary
 from include.kreislauf.deployment.comparing import compared_by
 from include.kreislauf.deployment.contents import (
     GOLDEN_ROWS,
@@ -23,6 +24,7 @@ from include.kreislauf.deployment.contents import (
     contents_of,
     problem_of,
 )
+from include.kreislauf.deployment.delivery import Delivery
 from include.kreislauf.deployment.manifest import schemas
 from include.kreislauf.deployment.note import release_note
 from include.kreislauf.deployment.shadow import judge_shadow
@@ -32,7 +34,8 @@ from include.kreislauf.inference.predictor import values_of
 from include.kreislauf.inference.problem import ServedProblem
 from include.kreislauf.preparation.encoder import FeatureEncoder
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.requirements.delivery import Shadow
+from include.kreislauf.requirements.delivery import Canary, Shadow
+from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.verdicts import Verdict
 from include.kreislauf.store import observations, release_files, rollouts
 from include.kreislauf.store.database import Store
@@ -313,3 +316,16 @@ def test_where_own_code_fails_the_business_is_not_known(
     verdict, text, evidence = judged_by_own_code(world, tmp_path)
     assert (verdict, evidence.value) == (Verdict.INCONCLUSIVE, None)
     assert text.startswith("the metric cannot be had: ")
+
+
+def test_a_canary_is_judged_by_the_code_of_its_use_case(store: Store, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, use_cases=tmp_path)
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "metrics.py").write_text(EARNED)
+    contract = contract_of("multiclass", "features", OWN)
+    world = tried(store, contract, rows_of(2.0, 1.0, 2.0), same=False)
+    folder = Delivery.of(world.order(1), contract, settings, 2).folder
+    asked = Canary(share=0.2, min_requests=50, business=True, max_hours=1)
+    with store.read() as db:
+        found = judge_canary(db, world.rollout(), contract, asked, START + timedelta(hours=2), folder)
+    assert "earned +1.6 euros against the champion" in found.text

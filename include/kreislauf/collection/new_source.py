@@ -25,7 +25,9 @@ _MODEL = '''class {title}Source(Counted):
 
     kind: Literal["{name}"]
     url: Url = Field(
-        min_length=1, description="Folder or base URL of YYYY-MM.txt; {{data}} allowed.", examples=["{{data}}/{name}"]
+        min_length=1,
+        description="Folder or base URL of YYYY-MM.txt; {{data}} allowed.",
+        examples=["{{data}}/{name}"],
     )
 
 
