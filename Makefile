@@ -1,4 +1,4 @@
-# Two commands do everything: `make run` and `make test`. Both set up what they need.
+# Three commands do everything: `make run`, `make start` and `make test`. All set up what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -7,14 +7,15 @@ BIN := $(VENV)/bin
 DATA ?=
 WAIT ?= 1
 SEED ?= 0
-USE_CASE ?= technology_radar
+USE_CASE ?=
+BEGIN ?=
 ARGS ?=
 PORT ?= 5000
 export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection bench-generality bench-monitoring bench-science bench-service help mlflow setup setup-dev run test check format reference requirements schema clean
+.PHONY: add-source bench-collection bench-generality bench-monitoring bench-science bench-service help mlflow setup setup-dev run start test check format reference requirements schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -43,6 +44,9 @@ $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
 run: export KREISLAUF_RUN_STARTED := $(shell date +%s)
 run: setup ## Run the whole loop: USE_CASE=machine_failure or all, DATA=folder replays real data, WAIT=0 stops at the end, SEED=n another world
 	@exec $(BIN)/python -m include.kreislauf run $(addprefix --use-case ,$(USE_CASE)) --data "$(DATA)" --wait $(WAIT) --seed $(SEED) $(ARGS)
+
+start: setup ## Run your own use cases until Ctrl-C: BEGIN=name begins one at once, USE_CASE=name takes only this one, DATA=folder is {data}
+	@exec $(BIN)/python -m include.kreislauf start $(addprefix --use-case ,$(USE_CASE)) $(addprefix --begin ,$(BEGIN)) --data "$(DATA)" $(ARGS)
 
 test: setup-dev ## Run all tests; ARGS goes to pytest
 	$(BIN)/python -m pytest $(ARGS)

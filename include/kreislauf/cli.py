@@ -19,6 +19,7 @@ from include.kreislauf.cli_query import add_query, check_queries
 from include.kreislauf.cli_release import add_release_commands
 from include.kreislauf.cli_replay import add_replay
 from include.kreislauf.cli_reuse import add_reuse
+from include.kreislauf.cli_start import add_start
 from include.kreislauf.cli_watch import add_watch
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--wait", type=int, default=1, choices=(0, 1), help="0: stop at the end; 1: stay until Ctrl-C"
     )
     run.set_defaults(command=_run)
+    add_start(commands)
 
     contract = commands.add_parser("contract", help="check contracts, or print their JSON Schema")
     contract.add_argument(
@@ -114,7 +116,8 @@ def _day(text: str) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from include.kreislauf.embedded.run import RunOptions, run, say_now, started_at
+    from include.kreislauf.embedded.run import RunOptions, run, started_at
+    from include.kreislauf.embedded.session import say_now
 
     if options.end and options.start and options.end <= options.start:
         raise KreislaufError(f"--end {options.end} is not after --start {options.start}", where="run")

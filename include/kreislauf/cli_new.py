@@ -167,7 +167,8 @@ def _tell_what_is_missing(missing: tuple[str, ...], name: str) -> None:
     _say(
         "\nnext:\n"
         f"  read the contract, correct what is proposed, then: python -m include.kreislauf contract check\n"
-        f"  in Airflow, trigger the DAG requirements with {json.dumps({'use_case': name})}, or wait for its schedule: it finds new contracts\n"
+        f"  let the ring do it, on this computer: make start BEGIN={name}\n"
+        f"  where Airflow is up: trigger the DAG requirements with {json.dumps({'use_case': name})}, or wait for its schedule: it finds new contracts\n"
         f"  each step alone: python -m include.kreislauf collect {name}, then prepare, train, evaluate, deploy {name}"
     )
 

@@ -69,7 +69,7 @@ def _day(text: str) -> str:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from include.kreislauf.embedded.run import say_now
+    from include.kreislauf.embedded.session import say_now
     from include.kreislauf.replay.command import ReplayOptions, replay
     from include.kreislauf.replay.policies import Policy
 

@@ -20,7 +20,12 @@ from include.kreislauf.settings import Settings
 if TYPE_CHECKING:
     from include.kreislauf.collection.access_network import Network
 
-__all__ = ["Access", "AccessRules", "Answer", "NotThere"]
+__all__ = ["Access", "AccessRules", "Answer", "NotThere", "connection_variable"]
+
+
+def connection_variable(name: str) -> str:
+    """The environment variable that gives a connection's SQLAlchemy URL."""
+    return "KREISLAUF_CONNECTION_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 class Access:
@@ -127,7 +132,7 @@ class Access:
         ------
         SourceError: neither exists.
         """
-        variable = "KREISLAUF_CONNECTION_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+        variable = connection_variable(name)
         if found := (self._connections(name) if self._connections else None) or os.environ.get(variable):
             return found
         raise SourceError(

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from include.kreislauf.embedded.transport import AirflowApiError, Json, Transport
 
-__all__ = ["FINISHED", "AirflowApi", "AirflowApiError", "Json"]
+__all__ = ["FINISHED", "UNFINISHED", "AirflowApi", "AirflowApiError", "Json"]
 
 FINISHED = ("success", "failed")
+UNFINISHED = ("queued", "running")
 
 
 class AirflowApi:

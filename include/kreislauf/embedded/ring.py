@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from include.kreislauf.embedded.airflow_api import AirflowApi
+from include.kreislauf.embedded.airflow_api import UNFINISHED, AirflowApi
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Handover, Role, cycle_id_for, partition_key
@@ -19,7 +19,6 @@ LAP_TIMEOUT = 300.0
 QUIET_TIMEOUT = 45.0
 """Seconds without any run while a cycle is at work, after which a handover must be lost."""
 PAUSE = 0.25
-_UNFINISHED = ("queued", "running")
 
 
 class RingError(KreislaufError):
@@ -88,7 +87,7 @@ class Ring:
             self.stack.check()
             self.tell()
             busy = self._busy_cycles()
-            runs = self.api.runs(states=_UNFINISHED)
+            runs = self.api.runs(states=UNFINISHED)
             if busy and not runs:
                 quiet_since = quiet_since or time.monotonic()
             else:
@@ -157,7 +156,7 @@ class Ring:
 
     def _describe(self, busy: list[Cycle]) -> str:
         runs = [
-            f"{run['dag_id']} {run['dag_run_id']} {run['state']}" for run in self.api.runs(states=_UNFINISHED)
+            f"{run['dag_id']} {run['dag_run_id']} {run['state']}" for run in self.api.runs(states=UNFINISHED)
         ]
         return "; ".join([*(f"cycle {cycle.cycle_id} is {cycle.state}" for cycle in busy), *runs])
 

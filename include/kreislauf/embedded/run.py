@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -21,10 +20,11 @@ from pathlib import Path
 from include.kreislauf.embedded.client import Client
 from include.kreislauf.embedded.living import Life, live_through
 from include.kreislauf.embedded.making import Place, WorldError, WorldOptions, make_world, write_use_case
-from include.kreislauf.embedded.ports import LOCK_PATIENCE, LOOPBACK, reserve_port, try_lock
+from include.kreislauf.embedded.ports import LOOPBACK, reserve_port
 from include.kreislauf.embedded.readiness import answers as is_answering
 from include.kreislauf.embedded.ring import Ring
-from include.kreislauf.embedded.stack import EmbeddedStack, StackError, stop_on_signals
+from include.kreislauf.embedded.session import installation, log_in_line, refuse_running, say_named
+from include.kreislauf.embedded.stack import EmbeddedStack, stop_on_signals
 from include.kreislauf.embedded.timeline import as_text, build_timeline, write_timeline
 from include.kreislauf.embedded.worlds import World
 from include.kreislauf.handovers import Role
@@ -33,7 +33,6 @@ from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 
 STATE = "run.json"
-LOCK = "stack.lock"
 WORLD_PORT = 8090
 
 
@@ -66,7 +65,7 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
     """Carry out a run; returns the exit code (1 when a cycle failed)."""
     home = Path(options.home).resolve()
     stack_home = home / "run"
-    _refuse_running(stack_home)
+    refuse_running(stack_home)
     port = reserve_port(WORLD_PORT)
     # The worlds are made first: data that cannot be read must not cost an interrupted run.
     worlds = _worlds(options, home, f"http://{LOOPBACK}:{port.port}")
@@ -78,7 +77,7 @@ def run(options: RunOptions, *, wait: bool, started_at: datetime, say: Callable[
         for world in worlds:
             if server := world.server():
                 stack.start("world", server.argv, partial(is_answering, server.ready))
-        say(f"Airflow UI: {stack.airflow_url}  (user {stack.username}, password {stack.password})")
+        say(log_in_line(stack))
         stack.wait_for_dags([str(role) for role in Role])
         with ExitStack() as open_things:
             live_through(_lives(worlds, stack, store, open_things, say))
@@ -114,15 +113,11 @@ def _lives(
     lives = []
     for world in worlds:
         name = world.contract.name
-        told = say if len(worlds) == 1 else partial(_named, say, name)
+        told = say if len(worlds) == 1 else partial(say_named, say, name)
         memory = stack.home / f"predictions-{name}.jsonl"
         client = open_things.enter_context(closing(Client(stack.service_url, name, memory)))
         lives.append(Life(world, Ring(stack, api, store, name, told), client, told))
     return lives
-
-
-def _named(say: Callable[[str], None], name: str, line: str) -> None:
-    say(f"{name:<16} {line}")
 
 
 def _tell(
@@ -142,7 +137,7 @@ def _tell(
 
 def _prepare_home(home: Path, options: RunOptions, say: Callable[[str], None]) -> None:
     """An unfinished run with the same options goes on; anything else begins afresh."""
-    _refuse_running(home)
+    refuse_running(home)
     state = home / STATE
     before = json.loads(state.read_text()) if state.exists() else {}
     if before and before == json.loads(_state(options, finished=False)):
@@ -159,32 +154,11 @@ def _state(options: RunOptions, *, finished: bool) -> str:
     return json.dumps({**asdict(options), "finished": finished})
 
 
-def _refuse_running(home: Path) -> None:
-    """A stack that is still up must not lose its folder.
-
-    Raises
-    ------
-    StackError: another run uses this home.
-    """
-    if not (home / LOCK).exists():
-        return
-    held = try_lock(home / LOCK, LOCK_PATIENCE)
-    if held is None:
-        raise StackError(
-            "a stack is up in this folder", where=str(home),
-            next_step="stop it with Ctrl-C, or give this run another folder with --home",
-        )  # fmt: skip
-    held.close()
-
-
 def _environment(stack_home: Path, home: Path, worlds: Sequence[World]) -> dict[str, str]:
-    env = {"KREISLAUF_HOME": str(stack_home), "KREISLAUF_USE_CASES": str(home / "use_cases"), "KREISLAUF_DATA": "",
-           "KREISLAUF_CLOCK": "given",
-           # two tasks at once on two cores: more threads in each only wait for each other
-           "OMP_NUM_THREADS": "1"}  # fmt: skip
+    connections = {name: url for world in worlds for name, url in world.connections().items()}
+    env = installation(stack_home, home / "use_cases", data="", clock="given", connections=connections)
     for world in worlds:
         env |= world.environment()
-        env |= {f"KREISLAUF_CONNECTION_{name.upper()}": url for name, url in world.connections().items()}
     return env
 
 
@@ -200,8 +174,3 @@ def started_at() -> datetime:
     """When ``make run`` was started, set-up included: ``KREISLAUF_RUN_STARTED`` (seconds since 1970), or now."""
     given = os.environ.get("KREISLAUF_RUN_STARTED")
     return datetime.fromtimestamp(float(given) if given else time.time(), UTC)
-
-
-def say_now(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(line, flush=True, file=sys.stdout)

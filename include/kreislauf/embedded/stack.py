@@ -49,6 +49,7 @@ class EmbeddedStack:
     with_service: start the prediction service too.
     with_triggerer: start Airflow's triggerer, which deferrable operators need.
     with_watcher: start what has a live metric checked as soon as it falls, instead of when a check is due.
+    airflow_port: of Airflow's UI, if it is free; else any other.
     start_timeout: seconds within which each step of the start has to succeed.
     say: receives one line per step.
     """
@@ -62,6 +63,7 @@ class EmbeddedStack:
         with_service: bool = True,
         with_triggerer: bool = False,
         with_watcher: bool = False,
+        airflow_port: int = AIRFLOW_PORT,
         start_timeout: float = 120.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -77,6 +79,7 @@ class EmbeddedStack:
         self._with_service = with_service
         self._with_triggerer = with_triggerer
         self._with_watcher = with_watcher
+        self._airflow_port = airflow_port
         self._timeout = start_timeout
         self._say = say
         self._processes = ProcessSet(self.home, self.root, say)
@@ -171,10 +174,16 @@ class EmbeddedStack:
         """Raise the :class:`StackError` of a component that ended, if there is one."""
         self._processes.check()
 
-    def watch(self, poll: float = 1.0) -> None:
-        """Block while all components run; ends by an exception, a signal's or the one of :meth:`check`."""
+    def watch(self, poll: float = 1.0, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Block while all components run; ends by an exception, a signal's or the one of :meth:`check`.
+
+        Parameters
+        ----------
+        meanwhile: called at each look.
+        """
         while True:
             self.check()
+            meanwhile()
             time.sleep(poll)
 
     def stop(self, grace: float = 10.0) -> None:
@@ -195,7 +204,7 @@ class EmbeddedStack:
         self.airflow_home.mkdir(parents=True, exist_ok=True)
         # With a file in place Airflow does not write its own, which two components would do at the same time.
         (self.airflow_home / "airflow.cfg").touch()
-        port = self._reserve(AIRFLOW_PORT)
+        port = self._reserve(self._airflow_port)
         self.airflow_url = f"http://{LOOPBACK}:{port}"
         if self._with_service:
             self._service_port = self._reserve(SERVICE_PORT)
