@@ -10,6 +10,7 @@ SEED ?= 0
 USE_CASE ?=
 BEGIN ?=
 ARGS ?=
+JOBS ?= 2
 PORT ?= 5000
 export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
@@ -48,8 +49,8 @@ run: setup ## Run the whole loop: USE_CASE=machine_failure or all, DATA=folder r
 start: setup ## Run your own use cases until Ctrl-C: BEGIN=name begins one at once, USE_CASE=name takes only this one, DATA=folder is {data}
 	@exec $(BIN)/python -m include.kreislauf start $(addprefix --use-case ,$(USE_CASE)) $(addprefix --begin ,$(BEGIN)) --data "$(DATA)" $(ARGS)
 
-test: setup-dev ## Run all tests; ARGS goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+test: setup-dev ## Run all tests, in JOBS processes; ARGS goes to pytest
+	$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadgroup --no-loadscope-reorder) $(ARGS)
 
 check: setup-dev ## Lint, types, import directions, contracts
 	$(BIN)/ruff check .
@@ -70,12 +71,12 @@ requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 COMPILE := pyproject.toml $(RESOLVE)
 
-TRACKED = $(CURDIR)/var$(if $(wildcard var/run/mlflow.db),/run)
+TRACKED = $(CURDIR)/$(dir $(firstword $(shell ls -t var/mlflow.db var/run/mlflow.db 2>/dev/null) var/mlflow.db))
 mlflow: export MLFLOW_DISABLE_TELEMETRY := true
 mlflow: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
-mlflow: setup ## Show the tracked trainings in a browser, those of `make run` if there are any: PORT=5000
+mlflow: setup ## Show the tracked trainings in a browser, those of `make run` or of `make start`, whichever trained last: PORT=5000
 	@exec $(BIN)/python -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
-		--backend-store-uri "sqlite:///$(TRACKED)/mlflow.db" --default-artifact-root "$(TRACKED)/mlflow-artefacts"
+		--backend-store-uri "sqlite:///$(TRACKED)mlflow.db" --default-artifact-root "$(TRACKED)mlflow-artefacts"
 
 schema: setup-dev ## Write the JSON Schemas of contracts and catalogues for editors
 	$(BIN)/python -m include.kreislauf contract schema > include/use_cases/contract.schema.json
