@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,3 +137,23 @@ def test_trials_of_the_rows_used_last_are_kept(tmp_path: Path) -> None:
     again = KnownTrials(tmp_path, {"features": f"features@{KEPT + 1}"})
     found(RIDGES[:1], again)
     assert again.count == {"reused": len(FOLDS), "made": 0}
+
+
+def test_numbers_are_made_once_for_what_they_depend_on(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> Any:
+        made.append(1)
+        return np.array([[0.1, float(len(made))]])
+
+    first = KnownTrials(tmp_path, BASIS).once(["x", 1], make)
+    again = KnownTrials(tmp_path, BASIS).once(["x", 1], make)
+    assert again.tobytes() == first.tobytes()
+    assert len(made) == 1
+    for known, what in [
+        (KnownTrials(tmp_path, BASIS), ["x", 2]), (KnownTrials(tmp_path, {"features": "other"}), ["x", 1]),
+        (KnownTrials(tmp_path, BASIS, fresh=True), ["x", 1]),
+    ]:  # fmt: skip
+        before = len(made)
+        known.once(what, make)
+        assert len(made) == before + 1

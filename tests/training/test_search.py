@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from joblib import parallel_config
 
@@ -99,6 +99,47 @@ def test_of_equally_good_configurations_the_one_declared_first_wins() -> None:
     assert len(copies) == 2
     assert found(copies).best == copies[0]
     assert found(copies[::-1]).best == copies[1]
+
+
+# A wider search
+
+
+def test_a_new_configuration_that_is_worse_costs_one_fold() -> None:
+    """The places of the first wave are taken by better ones: those that are new predict a fold each, and go no further."""
+    best, worse = RIDGES[3], light("ridge", 9, alpha=(1e8, 2e8, 3e8, 4e8, 5e8, 6e8, 7e8, 8e8, 9e8))[1:]
+    first, both = found(RIDGES), found((*RIDGES, *worse), breadth=9)
+    assert both.best == first.best == best
+    assert both.fits == first.fits + len(worse)
+    assert {both.losses[one.name][1] for one in worse} == {1}
+    assert both.losses[best.name] == first.losses[best.name]
+
+
+def test_a_new_configuration_that_is_better_by_more_than_the_margin_wins() -> None:
+    one = found((*RIDGES[:3], *RIDGES[3:6]), breadth=3)
+    assert one.best == RIDGES[3]
+    assert one.losses[RIDGES[3].name][1] == len(FOLDS)
+    assert set(one.predictions) == {fold.label for fold in FOLDS}
+
+
+def test_a_gain_below_the_margin_does_not_change_the_best() -> None:
+    """A thousandth of a penalty that hardly counts: better or worse, by less than anybody would notice."""
+    holder, *_ = RIDGES[3:4]
+    for alpha in (0.9, 1.1):
+        near = Candidate(f"ridge:alpha={alpha}", "ridge", {**holder.params, "alpha": alpha})
+        one = found((holder, near), breadth=1)
+        assert one.best == holder
+        assert one.losses[near.name][1] == 1
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+@settings(max_examples=8, deadline=None)
+def test_a_wave_with_nothing_new_changes_nothing(breadth: int, count: int) -> None:
+    tried = RIDGES[:count]
+    if count <= breadth:
+        assert_same(found(tried, breadth=breadth), found(tried))
+    both = {"ridge": tried, "nearest_neighbours": light("nearest_neighbours")}
+    side_by_side = search(ROWS, both, FOLDS, MAE, seed=SEED, breadth=breadth)
+    assert_same(side_by_side["ridge"], found(tried, breadth=breadth))
 
 
 def test_families_are_searched_side_by_side_and_do_not_compete() -> None:

@@ -129,7 +129,7 @@ class _Evaluation:
         training = self.training
         return importances(
             training.rows, training.splits, by_name[self.decision.closest], by_name, training.metric,
-            self.contract.training.seed, self.saved.index["calibration"][0],
+            self.contract.training.seed, self.saved.index["calibration"][0], training.known.once,
         )  # fmt: skip
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ from include.kreislauf.training.search import RunJobs, Searched
 from include.kreislauf.training.trials import Floats, Job, fit, reason, run_all, seconds_of
 
 ByFold = dict[str, Floats]
+FindModel = Callable[[Candidate], Pipeline | None]
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,13 @@ class Trained:
 
 def finish(
     rows: Rows, splits: Splits, searched: Sequence[Searched], training: Training, *, n_jobs: int = 1,
-    run_jobs: RunJobs = run_all,
+    run_jobs: RunJobs = run_all, earlier_models: FindModel = lambda _: None,
 ) -> Trained:  # fmt: skip
     """Predict the held-out folds with the best of each family, each by a model that learnt from earlier rows only.
+
+    Parameters
+    ----------
+    earlier_models: finds a candidate's model that an earlier training has fitted on the same rows.
 
     Source: Tashman, Out-of-sample tests of forecasting accuracy, International Journal of Forecasting 16 (2000).
     """
@@ -59,7 +64,7 @@ def finish(
     held_out, broken = _held_out(rows, splits.held_out, finalists, training, n_jobs, run_jobs)
     failed |= broken
     models, unfit = _final_models(
-        rows, [one for one in finalists if one.name not in broken], training, n_jobs
+        rows, [one for one in finalists if one.name not in broken], training, n_jobs, earlier_models
     )
     failed |= unfit
     alive = [one for one in best if one.best and one.best.name in models]
@@ -107,11 +112,15 @@ def _combined(candidate: Candidate, predictions: Mapping[str, ByFold]) -> ByFold
 
 
 def _final_models(
-    rows: Rows, candidates: Sequence[Candidate], training: Training, n_jobs: int
+    rows: Rows, candidates: Sequence[Candidate], training: Training, n_jobs: int, earlier_models: FindModel
 ) -> tuple[dict[str, Pipeline], dict[str, str]]:
     """By candidate the model fitted on all rows, and for those that failed why."""
-    fitted = Parallel(n_jobs=n_jobs)(delayed(limited(_fitted))(rows, one, training) for one in candidates)
-    found = {one.name: made for one, made in zip(candidates, fitted, strict=True)}
+    known = {one.name: model for one in candidates if (model := earlier_models(one)) is not None}
+    left = [one for one in candidates if one.name not in known]
+    fitted = Parallel(n_jobs=n_jobs)(delayed(limited(_fitted))(rows, one, training) for one in left)
+    made = {one.name: model for one, model in zip(left, fitted, strict=True)}
+    made |= {name: pickle.dumps(model) for name, model in known.items()}
+    found = {one.name: made[one.name] for one in candidates}
     failed = {name: f"on all rows: {why}" for name, why in found.items() if isinstance(why, str)}
     models = {name: pickle.loads(made) for name, made in found.items() if isinstance(made, bytes)}  # noqa: S301, TID251 - made here
     return models, failed

@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -69,6 +69,15 @@ class KnownTrials:
         self.count["reused"] += len(jobs) - len(left)
         self.count["made"] += len(left)
         return trials
+
+    def once(self, what: Sequence[Any], make: Callable[[], Floats]) -> Floats:
+        """Numbers that depend on the basis and on something else in JSON's types: made, or read where they were made before."""
+        key = _digest(what)
+        found = self._find(key)
+        if found is None:
+            found = make()
+            self._keep({key: found})
+        return found
 
     @cached_property
     def count(self) -> dict[str, int]:

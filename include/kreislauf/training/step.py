@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from include.kreislauf.errors import TrainingError
@@ -23,7 +24,9 @@ from include.kreislauf.statistics.metrics import Metric, metric
 from include.kreislauf.store.addresses import address_of, code_of, digest
 from include.kreislauf.store.reuse import Reuse
 from include.kreislauf.store.tables import Tables
+from include.kreislauf.training.calibration import method_for
 from include.kreislauf.training.design import Design, Rows
+from include.kreislauf.training.earlier import EarlierModels
 from include.kreislauf.training.families import WHERE, Candidate, configurations, size_of_space
 from include.kreislauf.training.files import fault_of, save_candidates
 from include.kreislauf.training.final import Trained, finish
@@ -40,7 +43,8 @@ log = logging.getLogger(__name__)
 def train(order: WorkOrder, contract: Contract, settings: Settings) -> StepResult:
     """Discipline 4. Fitted candidates with their held-out predictions, or a loop.
 
-    Each attempt within a cycle doubles the breadth of the search: a loop that asks for new training tries more.
+    Each attempt within a cycle doubles the breadth of the search: a loop that asks for new training tries more, against the
+    best of the attempt before.
 
     Raises
     ------
@@ -155,6 +159,13 @@ class Training:
         address = address_of(Stage.TRAINING, self.contract, self.settings, inputs)
         return Reuse(self.order, address, self.settings, self._fault)
 
+    @cached_property
+    def earlier(self) -> EarlierModels:
+        """The final models of earlier trainings on the same rows."""
+        asked = self.contract.training
+        method, _ = method_for(self.rows, np.arange(len(self.rows.frame)), asked.calibration)
+        return EarlierModels(self.reuse, asked.seed, method)
+
     def _fault(self, earlier: Handover) -> str:
         return fault_of(self.settings.artefacts, self.order.use_case, earlier.output)
 
@@ -183,6 +194,7 @@ class Training:
                 n_jobs=n_jobs,
                 limits=limits,
                 run_jobs=self.known.run,
+                breadth=asked.configurations,
             )
             for one in new.values():
                 self.portions.keep(one)
@@ -204,7 +216,7 @@ class Training:
             searched = self._search(list(self.tried), n_jobs)
             trained = finish(
                 self.rows, self.splits, list(searched.values()), self.contract.training, n_jobs=n_jobs,
-                run_jobs=self.known.run,
+                run_jobs=self.known.run, earlier_models=self.earlier.find,
             )  # fmt: skip
         if not trained.models:
             return StepResult(self._all_failed(trained.failed), document=_stopped(trained.failed))
