@@ -19,6 +19,17 @@ from tests.support.racing import ProcessRace, Race, ThreadRace, processes
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: each file goes to one of them, and all real stacks to the same one.
+
+    Stacks come first: they mostly wait, and what is left fills the other processes meanwhile.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("ring") is None)
+    for item in items:
+        group = "stacks" if item.get_closest_marker("ring") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the whole session."""

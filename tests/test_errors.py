@@ -35,7 +35,11 @@ def test_empty_parts_are_left_out(parts: dict[str, str], text: str):
     assert KreislaufError("broken", **parts).text == text
 
 
-@pytest.mark.parametrize("allowed", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}, iter("ab"), "a, b"], ids=repr)
+@pytest.mark.parametrize(
+    "allowed",
+    [["a", "b"], ("a", "b"), {"a": 1, "b": 2}, iter("ab"), "a, b"],
+    ids=["list", "tuple", "dict", "iterator", "text"],
+)
 def test_what_is_allowed_may_be_given_one_by_one(allowed: object):
     assert KreislaufError("broken", allowed=allowed).allowed == "a, b"
 

@@ -196,8 +196,8 @@ def test_golden_rows_that_differ_send_the_work_back(lap: Lap, monkeypatch: pytes
     honest = contents._golden
 
     def shifted(*args: Any) -> Any:
-        rows, outputs = honest(*args)
-        return rows, [value + 0.01 for value in outputs]
+        golden = honest(*args)
+        return {**golden, "outputs": [value + 0.01 for value in golden["outputs"]]}
 
     monkeypatch.setattr(contents, "_golden", shifted)
     order = evaluated(lap, datetime(2017, 1, 1, tzinfo=UTC))

@@ -61,7 +61,11 @@ def test_any_changed_byte_of_the_signature_is_seen(place: int, by: int):
         TRUSTED.verify(b"manifest", bytes(changed), where="manifest")
 
 
-@pytest.mark.parametrize("signature", [b"", b"x", KEY.sign(b"manifest") + b"\n", KEY.sign(b"manifest")[:-1]])
+@pytest.mark.parametrize(
+    "signature",
+    [b"", b"x", KEY.sign(b"manifest") + b"\n", KEY.sign(b"manifest")[:-1]],
+    ids=["none", "short", "a line feed more", "a byte less"],
+)
 def test_a_signature_of_another_length_is_refused(signature: bytes):
     with pytest.raises(ReleaseError, match="no trusted key"):
         TRUSTED.verify(b"manifest", signature, where="manifest")

@@ -124,7 +124,7 @@ def test_parts_in_time_predict_each_row_once_and_learn_from_nothing_beside_it(
     weeks: int, horizon: int, rows: int, within: bool
 ) -> None:
     found = rare(rows, 0.3, weeks=weeks)
-    made = Rows(replace(found.design, purge=horizon, within=within), found.frame)
+    made = Rows(replace(found.design, purge=horizon + within), found.frame)
     learn = np.arange(rows - rows // 5)
     parts = parts_of(made, learn)
     if parts:
