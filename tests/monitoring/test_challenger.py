@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
 from include.kreislauf.monitoring.challenger import SMALLEST, _unfitted, challenge
-from include.kreislauf.monitoring.told import told_by_model
+from include.kreislauf.monitoring.told import table_of, told_by_model
 from include.kreislauf.preparation.encoder import FeatureEncoder
 from include.kreislauf.training.parallel import one_thread
 from tests.support.problems import NUMBERS, THREE, TWO
@@ -57,6 +57,14 @@ def fitted(model: Any = None, *, classes: bool = False) -> Pipeline:
     pipeline = Pipeline([("encode", FeatureEncoder(["x"], ["kind"])), ("model", model or Ridge())])
     with one_thread():
         return pipeline.fit(frame, [row.outcome for row in known])
+
+
+def test_a_category_that_was_not_sent_is_the_missing_one() -> None:
+    log = [
+        SimpleNamespace(features=json.dumps({"x": 1.0, "kind": kind}), outcome=0.5) for kind in ("a", None)
+    ]
+    table, _ = table_of(NUMBERS, FEATURES, log)
+    assert table["kind"].tolist() == ["a", "missing"]
 
 
 def test_after_a_change_the_challenger_is_better() -> None:

@@ -140,6 +140,15 @@ def test_a_shift_names_the_worst_features(
     assert "requests with features: kind " in other.text
 
 
+def test_a_category_that_is_not_sent_is_the_one_that_training_learnt_as_missing() -> None:
+    learnt = {"kind": Profile.of_categories(["a"] * 700 + ["missing"] * 300)}
+    sent = [request(number, entity=None, n=number, kind=None if number % 10 < 3 else "a") for number in range(400)]  # fmt: skip
+    found = feature_shift(learnt, sent, 0.2)
+    assert (found.warning, round(found.value or 0, 1)) == (False, 0)
+    never = {"kind": Profile.of_categories(["a"] * 1000)}
+    assert feature_shift(never, sent, 0.2).warning
+
+
 def test_a_recent_shift_shows_although_most_requests_are_older(
     generator: np.random.Generator, profiles: dict[str, Profile]
 ) -> None:

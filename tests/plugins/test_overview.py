@@ -164,7 +164,9 @@ def test_a_use_case_of_two_classes(installation: Make) -> None:
     settings = installation(lambda _: None)
     folder = settings.use_cases / PLANT
     folder.mkdir()
-    (folder / "contract.yaml").write_text(yaml.safe_dump(plant_values(monitoring={"retrain_on_warning": True})))
+    (folder / "contract.yaml").write_text(
+        yaml.safe_dump(plant_values(monitoring={"retrain_on_warning": True}))
+    )
     store = Store(settings.store)
     promote(store, settings)
     log(store, history("new_category", 0))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from include.kreislauf.inference.served import MISSING
 from include.kreislauf.statistics.stability import Profile, Shift, effective_size, share_of, shift, windows
 from include.kreislauf.store.release_files import PROFILE, LoadedRelease
 from include.kreislauf.store.signals import Signal
@@ -89,7 +90,7 @@ def _named(rows: Sequence[Any], categories: Mapping[str, Container[str]]) -> str
         (name, str(features[name])[:LONGEST])
         for features in sent
         for name, seen in categories.items()
-        if name in features and features[name] not in seen
+        if name in features and as_learnt(features[name], seen) not in seen
     )
     listed = ", ".join(f"{name} {value!r} ({count})" for (name, value), count in new.most_common(WORST))
     return f"; new: {listed}" if listed else ""
@@ -106,8 +107,16 @@ def feature_shift(profiles: Mapping[str, Profile], rows: Sequence[Any], limit: f
     if len(sent) < SMALLEST or not profiles:
         return unknown(FEATURES, f"{len(sent)} requests with features, {SMALLEST} needed", limit)
     read = [json.loads(row.features) for row in sent]
-    columns = {name: [features.get(name) for features in read] for name in profiles}
+    columns = {
+        name: [as_learnt(features.get(name), one.categories) for features in read]
+        for name, one in profiles.items()
+    }
     return _judged(FEATURES, profiles, columns, [_same(row) for row in sent], limit, "requests with features")
+
+
+def as_learnt(value: Any, categories: Container[str]) -> Any:
+    """What was sent, as the release computed with it: a category that is missing may be one of those it has learnt."""
+    return MISSING if value is None and MISSING in categories else value
 
 
 def prediction_shift(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from include.kreislauf.inference.served import MISSING
 from include.kreislauf.monitoring.measuring import can_be_told, can_happen
 from include.kreislauf.requirements.problem import Problem
 
@@ -73,6 +74,9 @@ def table_of(
     whole = [(one, outcome) for one, outcome in sent if all(name in one for name in names)]
     table = pd.DataFrame([[one[name] for name in names] for one, _ in whole], columns=names)
     table[numeric] = table[numeric].astype(float)
+    categorical = list(features["categorical"])
+    # a category that was not sent: the service computed with this, where the release has learnt it
+    table[categorical] = table[categorical].astype(object).where(table[categorical].notna(), MISSING)
     outcomes = np.array([outcome for _, outcome in whole], dtype=np.float64)
     good = can_happen(problem, outcomes)
     return table[good], outcomes[good]
