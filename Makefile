@@ -50,7 +50,7 @@ start: setup ## Run your own use cases until Ctrl-C: BEGIN=name begins one at on
 	@exec $(BIN)/python -m include.kreislauf start $(addprefix --use-case ,$(USE_CASE)) $(addprefix --begin ,$(BEGIN)) --data "$(DATA)" $(ARGS)
 
 test: setup-dev ## Run all tests, in JOBS processes; ARGS goes to pytest
-	$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadgroup --no-loadscope-reorder) $(ARGS)
+	$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 check: setup-dev ## Lint, types, import directions, contracts
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,27 @@ from tests.support.racing import ProcessRace, Race, ThreadRace, processes
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: each file goes to one of them, and all real stacks to the same one.
+STACKS = ("tests/ring/", "tests/plugins/test_workflow_page.py")
+"""Tests that start real Airflow processes."""
 
-    Stacks come first: they mostly wait, and what is left fills the other processes meanwhile.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("ring") is None)
-    for item in items:
-        group = "stacks" if item.get_closest_marker("ring") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stacks come first: they mostly wait, and what is left fills the other processes meanwhile."""
+    items.sort(key=lambda item: not item.nodeid.startswith(STACKS))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests: each file goes to one of them, and all real stacks to the same one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(
+        LoadFileScheduling
+    ):  # xdist's own groups need node ids that pytest 9.2 does not let it change
+        def _split_scope(self, nodeid: str) -> str:
+            return "stacks" if nodeid.startswith(STACKS) else nodeid.partition("::")[0]
+
+    return Files(config, log)
 
 
 @pytest.fixture(scope="session")
