@@ -74,7 +74,9 @@ def write_table(path: Path) -> None:
 def start(env: dict[str, str], *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "include.kreislauf", "start", *options]
     return subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        # a shell has its background jobs, and so a whole CI run, ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
@@ -95,7 +97,7 @@ def ask(output: str) -> dict[str, Any]:
 def stop(process: subprocess.Popen[str], home: Path) -> None:
     """Ctrl-C; nothing stays."""
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT, output
     deadline = time.monotonic() + 10
     while left := processes_of(home):
