@@ -23,7 +23,7 @@ import httpx
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-from benchmarks.parts import WORK
+from benchmarks.parts import ENVIRONMENT, WORK
 from include.kreislauf.embedded.airflow_api import AirflowApi
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.handovers import Role, Stage
@@ -42,10 +42,6 @@ SENT = 300
 BATCH = 100
 PATIENCE = 600.0
 PAUSE = 0.5
-ENVIRONMENT = {
-    "KREISLAUF_CLOCK": "wall", "KREISLAUF_MONITORING_SCHEDULE": "", "KREISLAUF_REQUIREMENTS_SCHEDULE": "",
-    "OMP_NUM_THREADS": "1",
-}  # fmt: skip
 Found = TypeVar("Found")
 
 

@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from benchmarks import service_model
-from benchmarks.parts import WORK
+from benchmarks.parts import ENVIRONMENT, WORK
 from benchmarks.service_world import World
 from include.kreislauf.embedded.airflow_api import AirflowApi
 from include.kreislauf.embedded.stack import EmbeddedStack
@@ -29,10 +29,6 @@ GOOD, BAD, HITS, TOLERANCE = 200, 100, 0.8, 1.0
 """Outcomes before the fall and in it; the share of hits before, which is also the contract's reference."""
 PATIENCE = 120.0
 QUIET = 3.0
-ENVIRONMENT = {
-    "KREISLAUF_CLOCK": "wall", "KREISLAUF_MONITORING_SCHEDULE": "", "KREISLAUF_REQUIREMENTS_SCHEDULE": "",
-    "OMP_NUM_THREADS": "1",
-}  # fmt: skip
 
 
 class Size(Protocol):

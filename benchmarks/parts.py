@@ -18,6 +18,11 @@ from include.kreislauf.settings import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 WORK = ROOT / "var" / "bench"
+ENVIRONMENT = {
+    "KREISLAUF_CLOCK": "wall", "KREISLAUF_MONITORING_SCHEDULE": "", "KREISLAUF_REQUIREMENTS_SCHEDULE": "",
+    "OMP_NUM_THREADS": "1",
+}  # fmt: skip
+"""Of an embedded stack that nothing but the benchmark starts."""
 Size = TypeVar("Size")
 
 

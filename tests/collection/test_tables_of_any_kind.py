@@ -19,6 +19,7 @@ from include.kreislauf.requirements.sources import TableSource
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.tables import Tables
 from tests.preparation.tables import table_contract
+from tests.support.strange import STRANGE
 
 AS_OF = datetime(2024, 1, 15, 12, tzinfo=UTC)
 """A Monday."""
@@ -172,21 +173,6 @@ def test_of_many_columns_only_some_are_listed(tmp_path: Path) -> None:
     error = refused(table_contract({**many, "y": "number"}, {"target": "y"}), tmp_path)
     assert error.what.startswith("column y is missing; the file has c0, c1, ")
     assert error.what.endswith("c29 and 1970 more")
-
-
-STRANGE = [
-    "two words",
-    'the "best"',
-    "it's",
-    "🚀 speed",
-    "'; DROP TABLE raw; --",
-    "a,b;c",
-    "{x}=(1)|",
-    "`code`",
-    "%s",
-    "a.b",
-]
-"""Names that break what is not careful."""
 
 
 def test_strange_names_are_columns_as_any_other(tmp_path: Path) -> None:

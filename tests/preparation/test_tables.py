@@ -23,6 +23,7 @@ from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.settings import Settings
 from include.kreislauf.store.tables import Tables
 from tests.preparation.tables import table_contract
+from tests.support.strange import STRANGE
 
 AS_OF = datetime(2024, 1, 15, tzinfo=UTC)
 """A Monday."""
@@ -260,21 +261,6 @@ def test_two_thousand_columns_are_prepared(tmp_path: Path) -> None:
     }
     made = features(tmp_path, prepared(tmp_path, frame, columns, NUMBER))
     assert made.shape == (178, 1990 + 9 + 2)
-
-
-STRANGE = [
-    "two words",
-    'the "best"',
-    "it's",
-    "🚀 speed",
-    "'; DROP TABLE raw; --",
-    "a,b;c",
-    "{x}=(1)|",
-    "`code`",
-    "%s",
-    "a.b",
-]
-"""Names that break what is not careful."""
 
 
 def test_strange_names_work_up_to_the_compiled_model(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -177,8 +176,3 @@ def _of_each_form(known: pd.Series) -> list[str]:
 def _short(value: object) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
-
-
-def left_alone(columns: Mapping[str, Column]) -> list[Column]:
-    """Columns that models should not see."""
-    return [column for column in columns.values() if column.trouble]
