@@ -33,6 +33,16 @@ class Role(StrEnum):
     MONITORING = "monitoring"
 
 
+PEOPLE: dict[Role, str] = {
+    Role.REQUIREMENTS: "product owner",
+    Role.DATA_ENGINEERING: "data engineer",
+    Role.DATA_SCIENCE: "data scientist",
+    Role.MLOPS: "MLOps engineer",
+    Role.MONITORING: "MLOps engineer",
+}
+"""Whose DAG it is."""
+
+
 class Stage(StrEnum):
     """The seven disciplines, in the order of the ring."""
 

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from html import escape
 
-from include.kreislauf.handovers import GIVES, Edge, Role, Stage
+from include.kreislauf.handovers import GIVES, PEOPLE, Edge, Role, Stage
 
-PEOPLE = {
-    Role.REQUIREMENTS: "product owner", Role.DATA_ENGINEERING: "data engineer", Role.DATA_SCIENCE: "data scientist",
-    Role.MLOPS: "MLOps engineer", Role.MONITORING: "MLOps engineer",
-}  # fmt: skip
 WORK = {
     Role.REQUIREMENTS: (Stage.REQUIREMENTS,), Role.DATA_ENGINEERING: (Stage.COLLECTION,),
     Role.DATA_SCIENCE: (Stage.PREPARATION, Stage.TRAINING, Stage.EVALUATION), Role.MLOPS: (Stage.DEPLOYMENT,),
