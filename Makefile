@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := .venv-audit
 DATA ?=
 WAIT ?= 1
 SEED ?= 0
@@ -16,7 +17,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source bench-collection bench-generality bench-monitoring bench-science bench-service help mlflow setup setup-dev run start test check format reference requirements schema clean
+.PHONY: add-source audit bench-collection bench-generality bench-monitoring bench-science bench-service help licences mlflow setup setup-dev run start test check format reference requirements sbom schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -40,6 +41,11 @@ $(VENV)/.dev: requirements-dev.txt | $(BIN)/uv
 
 $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
 	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r requirements-bench.txt
+	@touch $@
+
+$(AUDIT)/.ready: requirements-audit.txt | $(BIN)/uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(AUDIT)
+	$(BIN)/uv pip install --quiet --require-hashes --python $(AUDIT)/bin/python -r requirements-audit.txt
 	@touch $@
 
 run: export KREISLAUF_RUN_STARTED := $(shell date +%s)
@@ -68,6 +74,7 @@ requirements: | $(BIN)/uv ## Resolve the hash-pinned requirements anew
 	$(BIN)/uv pip compile $(COMPILE) --extra airflow -c requirements-dev.txt -o requirements.txt
 	$(BIN)/uv pip compile --group bench $(RESOLVE) -c requirements-dev.txt -o requirements-bench.txt
 	$(BIN)/uv pip compile $(COMPILE) -c requirements-dev.txt -o requirements-service.txt
+	$(BIN)/uv pip compile --group audit $(RESOLVE) -o requirements-audit.txt
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 COMPILE := pyproject.toml $(RESOLVE)
 
@@ -102,6 +109,17 @@ bench-monitoring: setup-dev ## Measure verdicts, diagnosis, loops and replays: A
 
 bench-service: setup-dev ## Measure the service beside MLflow, BentoML and LitServe, and releases that change under load
 	$(BIN)/python -m benchmarks.service $(ARGS)
+
+sbom: $(VENV)/.runtime $(AUDIT)/.ready ## Write the bills of materials (CycloneDX) of both images to var/sbom, checked against their schema
+	$(BIN)/python -m deploy.supply_chain sbom requirements.txt --name kreislauf-airflow --output var/sbom/airflow.cdx.json
+	$(BIN)/python -m deploy.supply_chain sbom requirements-service.txt --name kreislauf-service --output var/sbom/service.cdx.json
+	$(AUDIT)/bin/python deploy/supply_chain/validate.py var/sbom/airflow.cdx.json var/sbom/service.cdx.json
+
+licences: setup ## Write docs/reference/licences.md from what is installed
+	$(BIN)/python -m deploy.supply_chain licences --output docs/reference/licences.md
+
+audit: sbom ## Look for faults in code, images, manifests and the supply chain, without asking the network
+	bash deploy/supply_chain/audit.sh
 
 clean: ## Remove what runs wrote (not the environment)
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
