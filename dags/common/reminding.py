@@ -41,7 +41,7 @@ def _start(ti: Any, one: Stranded) -> str:
     if one.times and (state := _state(ti, one.receiver.value, before)) in UNFINISHED:
         return f"{paused}run {before} is {state}"
     run_id = _run_id(one, one.times + 1)
-    _trigger(one.receiver.value, run_id, {MESSAGE: to_extra(one.message)})
+    trigger(one.receiver.value, run_id, {MESSAGE: to_extra(one.message)})
     return f"{paused}started run {run_id}"
 
 
@@ -59,7 +59,7 @@ def _run_id(one: Stranded, number: int) -> str:
     return re.sub(r"[^A-Za-z0-9_.~:+-]", "_", f"reminder__{one.message.id.replace('→', '_to_')}__{number}")
 
 
-def _trigger(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
+def trigger(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
     """What ``TriggerDagRunOperator`` does, for as many runs as there are; a run that exists already stays."""
     from airflow.sdk.execution_time.comms import TriggerDagRun
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS

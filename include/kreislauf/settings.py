@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from include.kreislauf.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
+CANARY = "kreislauf_canary"
+"""The use case of the canary; its folder is not among people's."""
 PUBLIC_SOURCES = (
     "data.gharchive.org", "api.github.com", "api.stackexchange.com", "hn.algolia.com",
     "hacker-news.firebaseio.com", "rest.arbeitsagentur.de", "api.adzuna.com",
@@ -109,6 +111,16 @@ class Settings(BaseSettings):
     )  # fmt: skip
     requirements_schedule: str = Field(
         "*/10 * * * *", description="Cron expression (UTC) of the look for changed contracts; likewise."
+    )
+    canary: bool = Field(
+        False,
+        description="Whether there are the canary's DAG and its use case, which prove that the ring works.",
+    )
+    canary_schedule: str = Field(
+        "", description="Cron expression (UTC) of the canary; empty: it runs when it is asked to."
+    )
+    service_url: str = Field(
+        "", description="Address of the prediction service, for the canary; empty: it asks none."
     )
     code_version: str = Field(
         "", description="Commit of the code, set by the image build; default: the package's."

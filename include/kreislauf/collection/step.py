@@ -42,6 +42,7 @@ from include.kreislauf.handovers import (
 )
 from include.kreislauf.requirements.catalogue import Technology
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.loading import folder_of
 from include.kreislauf.requirements.sources import OwnSource, Rows, SqlSource, TableSource
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import messages
@@ -229,7 +230,7 @@ class Collection:
         if isinstance(source, OwnSource):
             from include.kreislauf.collection.sources.own import read_own
 
-            return read_own(source, problem, self.access, as_of, self.settings.use_cases / self.contract.name)
+            return read_own(source, problem, self.access, as_of, folder_of(self.settings.use_cases, self.contract.name))
         assert isinstance(source, TableSource)  # noqa: S101 - the union holds no other
         return read_table(source, problem, self.settings.data, as_of, access=self.access)
 

@@ -24,6 +24,7 @@ from include.kreislauf.deployment.found import Found
 from include.kreislauf.deployment.shadow import judge_shadow
 from include.kreislauf.handovers import WorkOrder
 from include.kreislauf.requirements.contract import Contract
+from include.kreislauf.requirements.loading import folder_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.verdicts import Verdict
 from include.kreislauf.store import cycles, live, rollouts
@@ -119,7 +120,7 @@ class Delivery:
         """The delivery of an order's release, in the store of the settings."""
         return cls(
             Store(settings.store), order, contract, version, has_traffic=settings.clock == "wall",
-            folder=settings.use_cases / contract.name,
+            folder=folder_of(settings.use_cases, contract.name),
         )  # fmt: skip
 
     def look(self, now: datetime) -> Progress:

@@ -215,7 +215,7 @@ class EmbeddedStack:
             root=self.root,
             port=port,
             keys=load_secrets(self.home),
-            overrides=self._overrides,
+            overrides={"KREISLAUF_SERVICE_URL": self.service_url, **self._overrides},
         )
 
     def _reserve(self, preferred: int) -> int:

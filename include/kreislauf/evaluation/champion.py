@@ -88,7 +88,7 @@ def _unseen(training: Training, release: LoadedRelease, rows: pd.DataFrame) -> M
     seen = _digests(rows[columns]).isin(_digests(learnt[columns])).to_numpy()
     named = [training.design.group, "entity" if training.contract.problem.entity else ""]
     for name in filter(None, named):
-        seen |= rows[name].isin(learnt[name]).to_numpy()
+        seen = seen | rows[name].isin(learnt[name]).to_numpy()  # pandas gives arrays that cannot be written
     return np.asarray(~seen, dtype=np.bool_)
 
 

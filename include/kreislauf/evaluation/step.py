@@ -21,6 +21,7 @@ from include.kreislauf.evaluation.ways_back import loop_back, turned_down
 from include.kreislauf.evaluation.winner import winner_version
 from include.kreislauf.handovers import Handover, PersonAnswer, PersonNeeded, Stage, StepResult, WorkOrder
 from include.kreislauf.requirements.contract import Contract, PortfolioUplift
+from include.kreislauf.requirements.loading import folder_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.statistics.verdicts import Verdict
 from include.kreislauf.training.design import purge_of
@@ -95,7 +96,7 @@ class _Evaluation:
         """All models on the same rows."""
         rules = self.contract.performance.segments
         segments = segments_of(self.training.frame, self.training.design, rules) if rules else None
-        folder = self.settings.use_cases / self.contract.name
+        folder = folder_of(self.settings.use_cases, self.contract.name)
         question = Question.of(self.contract, segments, folder=folder)
         champion = find_champion(self.training, self._held_out, self.settings)
         return build_report(

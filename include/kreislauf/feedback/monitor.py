@@ -19,7 +19,7 @@ from include.kreislauf.monitoring.judging import Judged, Pass, judge
 from include.kreislauf.monitoring.queries import Observe, observer
 from include.kreislauf.monitoring.verdicts import Judgement
 from include.kreislauf.requirements.contract import BusinessMetric, Contract
-from include.kreislauf.requirements.loading import contract_files
+from include.kreislauf.requirements.loading import contract_files, folder_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, live, monitor_states, observations, signals
 from include.kreislauf.store.cycles import State
@@ -195,7 +195,7 @@ def _judge(
     since = next((one.as_of for one in changes if one.version == release.version), release.as_of)
     look_at = Pass(
         order.use_case, release.version, since, order.as_of, contract.problem, contract.monitoring, observe,
-        before=live.version_before(changes), folder=use_cases / contract.name if use_cases else None,
+        before=live.version_before(changes), folder=folder_of(use_cases, contract.name) if use_cases else None,
     )  # fmt: skip
     return [judge(db, metric, look_at) for metric in contract.business_metrics]
 

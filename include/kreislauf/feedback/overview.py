@@ -34,7 +34,7 @@ from include.kreislauf.feedback.stranded import unreceived
 from include.kreislauf.handovers import Edge
 from include.kreislauf.requirements.contract import Contract
 from include.kreislauf.requirements.loading import contract_path, load_all, load_contract
-from include.kreislauf.settings import Settings
+from include.kreislauf.settings import CANARY, Settings
 from include.kreislauf.store import contracts, cycles, live, observations
 from include.kreislauf.store.cycles import Cycle
 from include.kreislauf.store.database import Store
@@ -63,7 +63,8 @@ def list_use_cases(store: Store, settings: Settings) -> list[UseCase]:
     found |= {one.name: UseCase(name=one.name, problem=one.error.text) for one in broken}
     with _reading(store) as db:
         known = set(db.scalars(select(contracts_table.c.use_case).distinct()))
-    for name in known - set(found):
+    hidden = set() if settings.canary else {CANARY}
+    for name in known - set(found) - hidden:
         found[name] = UseCase(name=name, problem=_read_contract(settings, name)[1])
     return [found[name] for name in sorted(found)]
 

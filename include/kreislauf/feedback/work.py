@@ -22,7 +22,7 @@ from include.kreislauf.handovers import (
     WorkOrder,
 )
 from include.kreislauf.requirements.contract import Contract
-from include.kreislauf.requirements.loading import FILE_NAME
+from include.kreislauf.requirements.loading import FILE_NAME, folder_of
 from include.kreislauf.settings import Settings
 from include.kreislauf.store import contracts, cycles, messages
 from include.kreislauf.store.cycles import State
@@ -61,9 +61,10 @@ def perform(
 
 def _require_folder(settings: Settings, order: WorkOrder) -> None:
     """A use case that was removed while its cycle was at work is not worked on: its features, say, would be others."""
-    if not (settings.use_cases / order.use_case / FILE_NAME).is_file():
+    folder = folder_of(settings.use_cases, order.use_case)
+    if not (folder / FILE_NAME).is_file():
         raise ContractError(
-            f"the use case was removed while cycle {order.cycle_id} was at work", where=str(settings.use_cases / order.use_case),
+            f"the use case was removed while cycle {order.cycle_id} was at work", where=str(folder),
             next_step=f"put the folder back with its {FILE_NAME} and clear the task, or leave the cycle as it is: it has failed",
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from include.kreislauf.errors import PreparationError
 from include.kreislauf.own_code import load_own
+from include.kreislauf.requirements.loading import folder_of
 from include.kreislauf.requirements.problem import Problem
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class FeatureModule(Protocol):
 
 def features_path(use_cases: Path, name: str) -> Path:
     """Where a use case's own code stands, if it has any."""
-    return use_cases / name / "features.py"
+    return folder_of(use_cases, name) / "features.py"
 
 
 def load_features(use_cases: Path, name: str) -> FeatureModule:

@@ -19,10 +19,12 @@ from include.kreislauf.requirements.faults import faults_of
 from include.kreislauf.requirements.section import Section
 from include.kreislauf.requirements.sources import OwnSource
 from include.kreislauf.requirements.strict_yaml import YamlFault, parse
+from include.kreislauf.settings import CANARY, ROOT, get_settings
 
 FILE_NAME = "contract.yaml"
 CATALOGUE_NAME = "technologies.yaml"
 MAX_BYTES = 200_000
+CANARY_FOLDER = ROOT / "include" / "canary" / CANARY
 MAX_FAULTS = 10
 """So many faults are told at once."""
 
@@ -145,6 +147,8 @@ def contract_path(use_cases: Path, name: str) -> Path:
     ContractError: there is no such use case; names the ones there are.
     """
     known = {path.parent.name: path for path in contract_files(use_cases)}
+    if name == CANARY and get_settings().canary:
+        return CANARY_FOLDER / FILE_NAME
     if name not in known:
         raise ContractError(
             f"no use case is named {name!r}", where=str(use_cases), allowed=sorted(known) or "(none yet)",
@@ -154,8 +158,13 @@ def contract_path(use_cases: Path, name: str) -> Path:
 
 
 def contract_files(use_cases: Path) -> Iterator[Path]:
-    """The contract files below a folder, by name."""
-    yield from sorted(use_cases.glob(f"*/{FILE_NAME}"))
+    """The contract files below a folder, by name; never the canary's, which only :func:`contract_path` finds."""
+    yield from (path for path in sorted(use_cases.glob(f"*/{FILE_NAME}")) if path.parent.name != CANARY)
+
+
+def folder_of(use_cases: Path, name: str) -> Path:
+    """Where the files of a use case stand."""
+    return CANARY_FOLDER if name == CANARY else use_cases / name
 
 
 def _read(path: Path) -> bytes:

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from include.kreislauf.handovers import Stage
 from include.kreislauf.requirements.contract import Contract, canonical_json
+from include.kreislauf.requirements.loading import folder_of
 from include.kreislauf.settings import Settings
 
 PARTS: Mapping[Stage, tuple[str, ...]] = {
@@ -111,7 +112,7 @@ def code_of(stage: Stage, settings: Settings, use_case: str) -> dict[str, str]:
         "code": settings.code,
         "sources of Kreislauf": _own_code(stage),
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES[stage]),
-        **_files(stage, settings.use_cases / use_case),
+        **_files(stage, folder_of(settings.use_cases, use_case)),
     }
 
 

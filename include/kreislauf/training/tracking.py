@@ -132,6 +132,28 @@ def annotate(
         log.warning("run %s is not annotated: %s", run_id, error.text)
 
 
+def forget(settings: Settings, use_case: str, trainings: Sequence[str]) -> None:
+    """Delete the runs of some trainings with their artefacts; an error is only logged."""
+    if not (settings.tracking and trainings):
+        return
+    try:
+        with _client(settings) as client:
+            found = client.get_experiment_by_name(use_case)
+            for training in trainings if found else ():
+                for run_id in _known(client, found.experiment_id, training).values():
+                    _delete(client, settings, run_id)
+    except _NotTracked as error:
+        log.warning("trainings of %s are not deleted: %s", use_case, error.text)
+
+
+def _delete(client: Any, settings: Settings, run_id: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    where = client.get_run(run_id).info.artifact_uri
+    get_artifact_repository(where, tracking_uri=settings.tracking).delete_artifacts()
+    client.delete_run(run_id)
+
+
 @contextmanager
 def _client(settings: Settings) -> Iterator[Any]:
     """MLflow's client, while no other process of this home uses one.
