@@ -8,6 +8,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from include.kreislauf.store.database import Store
 
 MOST_SECONDS = 3600
+MOST_PORT = 65_535
 USER, PASSWORD = "KREISLAUF_AIRFLOW_USER", "KREISLAUF_AIRFLOW_PASSWORD"
 
 log = logging.getLogger("kreislauf.watch")
@@ -43,6 +47,10 @@ def add_watch(commands: Any) -> None:
         "--passwords", type=Path, help="file of Airflow's SimpleAuthManager; default: the variable"
     )
     parser.add_argument("--alive", type=Path, help="file that is touched after each look, for health checks")
+    parser.add_argument(
+        "--metrics", type=listening, metavar="HOST:PORT",
+        help="serve the workflow's metrics to Prometheus here, such as 0.0.0.0:9105",
+    )  # fmt: skip
     parser.set_defaults(command=_watch)
 
 
@@ -58,6 +66,16 @@ def airflow_address(text: str) -> str:
             f"{text!r} is no address; allowed: http://host:port or https://host:port"
         )
     return text
+
+
+def listening(text: str) -> tuple[str, int]:
+    """Where to listen, of an option; port 0: any that is free."""
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) <= MOST_PORT):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no place to listen; allowed: host:port, such as 0.0.0.0:9105"
+        )
+    return host.strip("[]"), int(port)
 
 
 def seconds(text: str) -> float:
@@ -79,16 +97,31 @@ def _watch(options: argparse.Namespace) -> int:
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     user, password = airflow_login(options.passwords)
-    require_made(Store(settings.store))
+    store = Store(settings.store)
+    require_made(store)
     watcher = Watcher(make_watch(settings), settings.now, options.seconds)
     # its own patience would hold up the look at the others
-    with AirflowApi(options.airflow, user, password, patience=2.0) as airflow:
+    with (
+        _metrics(options.metrics, store, settings.now),
+        AirflowApi(options.airflow, user, password, patience=2.0) as airflow,
+    ):
         _try(airflow)
         _touch(options.alive)  # only now: whoever waits for it may rely on the login having been tried
         while True:
             pause = watcher.step(airflow)
             _touch(options.alive)
             time.sleep(pause)
+
+
+def _metrics(
+    place: tuple[str, int] | None, store: Store, now: Callable[[], datetime]
+) -> AbstractContextManager[object]:
+    """The workflow's metrics, served while the watch lasts; nothing where they are not wanted."""
+    if place is None:
+        return nullcontext()
+    from include.kreislauf.exporting.exporter import serving
+
+    return serving(store, *place, now)
 
 
 def require_made(store: Store) -> None:
