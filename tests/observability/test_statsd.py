@@ -111,5 +111,5 @@ def test_every_mapping_is_of_a_metric_that_airflow_declares() -> None:
 def test_the_stand_in_refuses_what_it_does_not_know(broken: str, tmp_path: Path) -> None:
     path = tmp_path / "mapping.yml"
     path.write_text(f"defaults: {{observer_type: histogram}}\nmappings: [{{{broken}}}]\n")
-    with pytest.raises(AssertionError, match="mapping|invalid"), running_statsd_exporter(tmp_path, path):
+    with pytest.raises(AssertionError, match=r"mapping|invalid"), running_statsd_exporter(tmp_path, path):
         pass
