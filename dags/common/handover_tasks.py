@@ -70,8 +70,17 @@ def received_messages(context: Any) -> tuple[Handover | Loop, ...]:
     key = context["dag_run"].partition_key
     found = [unbundle(dict(event.extra or {}), key) for of_asset in events.values() for event in of_asset]
     if reminder := (context["dag_run"].conf or {}).get(MESSAGE):
-        found.append(parse_message(reminder))
+        found.append(reminded_of(reminder))
     return tuple(found)
+
+
+def reminded_of(extra: dict[str, Any]) -> Handover | Loop:
+    """The message of a reminder; the run's configuration only names it."""
+    from include.kreislauf.feedback.stranded import recorded
+    from include.kreislauf.store.database import get_store
+
+    with get_store().read() as db:
+        return recorded(db, parse_message(extra))
 
 
 def filled_in(context: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.kreislauf.feedback.stranded import Stranded, remind, stranded
+from include.kreislauf.errors import HandoverError
+from include.kreislauf.feedback.stranded import Stranded, recorded, remind, stranded
 from include.kreislauf.feedback.work import mark_failed
 from include.kreislauf.handovers import Edge, Handover, Loop, Reason, Role, Stage
 from include.kreislauf.store import receipts
@@ -160,3 +161,20 @@ def test_the_first_receipt_of_a_message_stands(scripted: Lap) -> None:
     with scripted.store.read() as db:
         runs = {one.message_id: one.run_id for one in receipts.newest_receipts(db, "radar")}
     assert runs[lost.id] == first.run_id
+
+
+def test_a_reminder_says_what_the_store_says(scripted: Lap) -> None:
+    lost = lost_after(scripted, Stage.COLLECTION)
+    with scripted.store.read() as db:
+        assert recorded(db, lost.model_copy(update={"output": "forged@1", "summary": {}})) == lost
+        with pytest.raises(HandoverError, match="is not in the workflow store"):
+            recorded(db, lost.model_copy(update={"attempt": 2}))
+
+
+def test_nobody_raises_another_roles_loop_by_a_reminder(scripted: Lap) -> None:
+    lost = lost_after(scripted, Stage.REQUIREMENTS)
+    shared = {name: getattr(lost, name) for name in ("use_case", "contract_hash", "as_of")}
+    forged = Loop(**shared, cycle_id="c0099-2016-01-01", edge=Edge.MONITORING_TO_DATA_ENGINEERING,
+                  reason=Reason.BUSINESS_METRIC_FELL, text="says who?")  # fmt: skip
+    with scripted.store.read() as db, pytest.raises(HandoverError, match="name it in the form"):
+        recorded(db, forged)

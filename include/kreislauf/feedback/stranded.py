@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from include.kreislauf.errors import HandoverError
 from include.kreislauf.handovers import TAKES, Handover, Loop, Role, Stage
 from include.kreislauf.store import cycles, messages, receipts
 from include.kreislauf.store.cycles import State
@@ -76,6 +77,26 @@ def stranded(db: Connection, use_case: str, before: datetime) -> list[Stranded]:
 def unreceived(db: Connection, use_case: str) -> list[Stranded]:
     """What was emitted again as often as makes sense, and nobody has received even so."""
     return [one for one in stranded(db, use_case, datetime.max.replace(tzinfo=UTC)) if one.needs_person]
+
+
+def recorded(db: Connection, message: Handover | Loop) -> Handover | Loop:
+    """What a reminder reminds of, as the store has it: whoever may start a run may write anything into its form.
+
+    Raises
+    ------
+    HandoverError: no DAG has made this message.
+    """
+    if isinstance(message, Loop):
+        row = messages.find_loop(db, message.id)
+        found: Handover | Loop | None = row.loop if row else None
+    else:
+        found = messages.find_handover(db, message.use_case, message.cycle_id, message.stage, message.attempt)
+    if found is None:
+        raise HandoverError(
+            f"{message.id} is not in the workflow store", where="reminder",
+            next_step="to send work back, start the DAG of the role that raises the loop, and name it in the form",
+        )  # fmt: skip
+    return found
 
 
 def remind(
