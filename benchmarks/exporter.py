@@ -26,6 +26,7 @@ from include.kreislauf.handovers import Edge, Reason, Role, Stage
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.log_records import new_ids
 from include.kreislauf.store.schema import (
+    contracts,
     cycles,
     handovers,
     loops,
@@ -37,7 +38,7 @@ from include.kreislauf.store.schema import (
 from tests.support.postgres import find_binaries, running_postgres
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-TURNS = 5
+TURNS, MATURITY_DAYS = 5, 30
 DOCUMENT = "# A document\n\n" + "A line of it, as long as lines are.\n" * 60
 STAGES = (
     (Stage.REQUIREMENTS, Role.DATA_ENGINEERING), (Stage.COLLECTION, Role.DATA_SCIENCE),
@@ -92,6 +93,11 @@ def fill(store: Store, size: Size) -> None:
     tables: dict[Table, list[Row]] = {table: [] for table in (cycles, handovers, receipts, loops, verdicts)}
     for number in range(size.cycles):
         _cycle(tables, names[number % len(names)], number, size)
+    tables[contracts] = [
+        {"use_case": name, "hash": "0" * 64, "decision": "signed", "decided_at": NOW, "first_seen": NOW,
+         "body": {"business_metrics": [{"maturity_days": MATURITY_DAYS}]}}
+        for name in names
+    ]  # fmt: skip
     with store.write() as db:
         for table, rows in tables.items():
             for part in batched(rows, 5_000):
