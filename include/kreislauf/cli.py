@@ -73,7 +73,12 @@ def parser() -> argparse.ArgumentParser:
 
     store = commands.add_parser("store", help="the workflow store")
     store.add_argument(
-        "what", choices=("upgrade", "revision"), help="migrate it, or print the version of its schema"
+        "what",
+        choices=("upgrade", "revision", "grant-service"),
+        help="migrate it, print the version of its schema, or give the prediction service's role its rights",
+    )
+    store.add_argument(
+        "role", nargs="?", default="", help="of grant-service: PostgreSQL role of the prediction service"
     )
     store.set_defaults(command=_store)
 
@@ -205,6 +210,12 @@ def _store(options: argparse.Namespace) -> int:
     from include.kreislauf.store.database import get_store
 
     store = get_store()
+    if options.what == "grant-service":
+        from include.kreislauf.store.roles import grant_service
+
+        grant_service(store, options.role)
+        print(f"{options.role} may do what the prediction service does, and nothing else")
+        return 0
     if options.what == "upgrade":
         store.upgrade()
     print(store.revision() or "(empty)")
