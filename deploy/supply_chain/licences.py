@@ -44,6 +44,11 @@ _TEXTS: Mapping[str, str] = {"3-Clause BSD License": "BSD-3-Clause"}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9.+-]+")
 
 
+def field(package: Distribution, name: str) -> str:
+    """What a package says of itself in one field; empty if nothing."""
+    return str((package.metadata.get_all(name) or [""])[0]).strip()
+
+
 def licence_of(name: str, package: Distribution) -> str:
     """The licence of a package as an SPDX expression; empty if it does not say.
 
@@ -54,13 +59,13 @@ def licence_of(name: str, package: Distribution) -> str:
         return EXCEPTIONS[name][0]
     if name in UNSTATED:
         return UNSTATED[name]
-    if stated := package.metadata.get("License-Expression"):
-        return str(stated)
+    if stated := field(package, "License-Expression"):
+        return stated
     classifiers = (one.split(" :: ") for one in package.metadata.get_all("Classifier") or [])
     found = {
         _CLASSIFIERS.get(one[-1], one[-1]) for one in classifiers if one[0] == "License" and len(one) > 2
     }
-    text = str(package.metadata.get("License") or "").strip()
+    text = field(package, "License")
     return " OR ".join(sorted(found)) or _TEXTS.get(text, text)
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
-from deploy.supply_chain.licences import licence_of
+from deploy.supply_chain.licences import field, licence_of
 from deploy.supply_chain.pins import Pin, installed_pins, normal
 
 _NEED = re.compile(r"^[A-Za-z0-9._-]+")
@@ -66,7 +66,7 @@ def _component(pin: Pin, package: Distribution) -> dict[str, Any]:
         "name": pin.name,
         "version": pin.version,
         "purl": _purl(pin),
-        "description": str(package.metadata.get("Summary") or ""),
+        "description": field(package, "Summary"),
         "licenses": [_licence(licence_of(pin.name, package))],
         # one of these files was installed: which one depends on the system
         "externalReferences": [
