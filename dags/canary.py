@@ -15,8 +15,9 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 
-from dags.common.canary_tasks import ASK, START, TIDY, WAIT, WaitForTheRing, ask_service, start_ring
+from dags.common.canary_tasks import WaitForTheRing, ask_service, start_ring
 from dags.common.defaults import DAG_DEFAULTS
+from include.kreislauf.canary.result import ASK, START, TIDY, WAIT
 from include.kreislauf.settings import get_settings
 
 

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from dags.common.reminding import trigger
+from include.kreislauf.canary.result import FAULT, START, WAIT, passed, write_down
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Role
 from include.kreislauf.settings import CANARY, get_settings
@@ -21,10 +22,7 @@ from include.kreislauf.settings import CANARY, get_settings
 if TYPE_CHECKING:
     from include.kreislauf.canary.watching import CanaryError, Progress
 
-START, WAIT, ASK, TIDY = "start", "wait_for_the_ring", "ask_the_service", "tidy"
-RESULT, FAULT = "result", "fault"
-"""Keys under which a canary's result, or what did not work, is told."""
-PATIENCE = 90.0
+PATIENCE = 120.0
 """Seconds for each stage."""
 POLL = 0.5
 
@@ -127,7 +125,6 @@ class RingTrigger(BaseTrigger):
 def ask_service(context: Any) -> str:
     """Ask the service for a prediction of the canary's release, and tell it an outcome; returns the canary's result."""
     from include.kreislauf.canary.asking import Asking
-    from include.kreislauf.canary.result import passed, write_down
     from include.kreislauf.canary.watching import CanaryError
     from include.kreislauf.store.database import get_store
 
@@ -149,7 +146,6 @@ def ask_service(context: Any) -> str:
 
 def give_up(context: Any, cycle_id: str, fault: str) -> NoReturn:
     """Tell what does not work, and end the canary's cycle."""
-    from include.kreislauf.canary.result import write_down
     from include.kreislauf.store.database import get_store
 
     context["ti"].xcom_push(key=FAULT, value=fault)

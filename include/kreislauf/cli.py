@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from include.kreislauf.cli_alone import add_commands
+from include.kreislauf.cli_canary import add_canary
 from include.kreislauf.cli_keys import add_keys
 from include.kreislauf.cli_log import add_log
 from include.kreislauf.cli_loops import add_loops
@@ -101,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     add_keys(commands)
     add_log(commands)
     add_watch(commands)
+    add_canary(commands)
     add_reuse(commands)
     add_new_use_case(commands)
 

@@ -55,7 +55,7 @@ class Asking:
     settings: Settings
     release: int
     now: Callable[[], datetime]
-    patience: float = 60.0
+    patience: float = 30.0
 
     def ask(self) -> dict[str, float]:
         """A prediction of the new release, and an outcome; returns the seconds of each stage.
@@ -65,13 +65,17 @@ class Asking:
         CanaryError: a stage that does not work, with what to look at.
         """
         with self._key() as headers, httpx.Client(
-            base_url=f"{self.settings.service_url.rstrip('/')}/v1/{CANARY}", headers=headers, timeout=10, trust_env=False
+            base_url=self._address, headers=headers, timeout=10, trust_env=False
         ) as client:  # fmt: skip
             began = time.monotonic()
             prediction = self._predicted(client)
             answered = time.monotonic()
             self._settle(client, prediction)
             return {SERVICE: answered - began, OUTCOME: time.monotonic() - answered}
+
+    @property
+    def _address(self) -> str:
+        return f"{self.settings.service_url.rstrip('/')}/v1/{CANARY}"
 
     @contextmanager
     def _key(self) -> Iterator[Mapping[str, str]]:
@@ -156,8 +160,9 @@ class Asking:
             time.sleep(PAUSE)
 
     def _refused(self, stage: str, path: str, status: int, said: str) -> CanaryError:
-        address = f"{self.settings.service_url}/v1/{CANARY}{path}"
         why = BROKEN.get(status, "read the service's log" if status else "is the prediction service running, and KREISLAUF_SERVICE_URL its address?")  # fmt: skip
         if status == 200:
             why = "the service does not follow the store: read its log, and ask it at /ready"
-        return CanaryError(f"{address} gave for {self.patience:.0f} s: {said}", where=stage, next_step=why)
+        return CanaryError(
+            f"{self._address}{path} gave for {self.patience:.0f} s: {said}", where=stage, next_step=why
+        )

@@ -10,6 +10,11 @@ from include.kreislauf.store import cycles
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
 
+START, WAIT, ASK, TIDY = "start", "wait_for_the_ring", "ask_the_service", "tidy"
+"""Tasks of the canary's DAG."""
+FAULT = "fault"
+"""Key under which a task tells what does not work."""
+
 
 def passed(seconds: Mapping[str, float], cycle_id: str, release: int | None, tracking: str) -> str:
     """The line of a canary that came through.

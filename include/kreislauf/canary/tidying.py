@@ -97,10 +97,14 @@ def _delete_rows(db: Connection) -> None:
     for table in (*_OF_TRIALS, schema.promotions, schema.releases):  # promotions point to releases
         db.execute(delete(table).where(table.c.use_case == CANARY, table.c.version.in_(versions)))
     _delete_messages(db, old)
+    _delete_keys(db)
+
+
+def _delete_keys(db: Connection) -> None:
     keys = schema.api_keys
-    db.execute(
-        delete(keys).where(keys.c.name == KEY_NAME, keys.c.use_case == CANARY, keys.c.revoked_at.is_not(None))
-    )
+    where = (keys.c.name == KEY_NAME, keys.c.use_case == CANARY, keys.c.revoked_at.is_not(None))
+    revoked = list(db.scalars(select(keys.c.id).where(*where).order_by(keys.c.created_at)))
+    db.execute(delete(keys).where(keys.c.id.in_(revoked[:-KEPT])))
 
 
 def _delete_messages(db: Connection, old: Iterable[str]) -> None:

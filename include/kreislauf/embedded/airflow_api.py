@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Self, cast
 from urllib.parse import quote
 
@@ -170,6 +171,16 @@ class AirflowApi:
         query = {"full_content": True, "map_index": map_index}
         content = self._http.object("GET", f"{path}/logs/{try_number}", params=query)["content"]
         return "\n".join(_log_line(event) for event in content)
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """What a task has told under a key, as JSON; ``None``: nothing."""
+        path = f"{_run(dag_id, run_id)}/taskInstances/{_q(task_id)}/xcomEntries/{_q(key)}"
+        try:
+            return self._http.object("GET", path)["value"]
+        except AirflowApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
     # --- assets
 
