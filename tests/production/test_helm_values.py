@@ -140,8 +140,19 @@ def test_the_chart_gives_no_secret_to_all() -> None:
 def test_tasks_have_the_signing_key_and_no_way_to_airflows_database(kind: str) -> None:
     env = {one["name"]: one for one in _task_env()[kind]}
     assert env.keys() == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "KREISLAUF_SIGNING_KEY"}
-    assert env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]["value"] == "airflow-db-not-allowed:///"
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]["worker"]["environment"]
+    nowhere = compose["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]["value"] == nowhere
+    assert "@" not in nowhere
     assert env["KREISLAUF_SIGNING_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "kreislauf-signing-key"
+
+
+def test_a_task_pod_starts_without_airflows_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    for one in _task_env()["kubernetes"]:
+        monkeypatch.setenv(one["name"], one.get("value", ""))
+    words = ["-m", "airflow.sdk.execution_time.execute_workload", "--json-string", "{}"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
+    assert "Failed to parse input JSON string" in done.stdout + done.stderr  # it came as far as its work
 
 
 @pytest.mark.parametrize("component", ["scheduler", "apiServer", "dagProcessor", "triggerer"])
