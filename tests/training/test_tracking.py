@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from include.kreislauf.settings import ROOT, Settings
-from include.kreislauf.training.tracking import TrackedRun, Tracking, annotate, track
+from include.kreislauf.training.tracking import TrackedRun, Tracking, annotate, forget, track
 
 TAGS = {"contract": "abc", "features": "features@7", "cycle": "c0001-2016-01-01", "attempt": "0"}
 TRAINING = "c0001-2016-01-01-0"
@@ -307,3 +307,36 @@ def test_nothing_leaves_the_machine_and_nothing_is_said(tmp_path: Path):
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("place", ["local", "server"])
+def test_a_training_is_forgotten_with_its_artefacts_and_the_others_stay(
+    settings: Settings, place: str, request: pytest.FixtureRequest
+):
+    if place == "server":
+        url = request.getfixturevalue("server")
+        settings = settings.model_copy(update={"tracking_url": url})
+    use_case = f"forgetful_{place}"
+    made = {name: track(settings, use_case, name, (RIDGE, BROKEN), TAGS) for name in ("old", "new")}
+    for _ in range(2):  # nothing is left for the second time
+        forget(settings, use_case, ["old", "never tracked"])
+    kept = {made["new"].parent, *made["new"].run_ids.values()}
+    assert {run.info.run_id for run in runs_of(settings, use_case)} == kept
+    reader = client(settings)
+    assert reader.list_artifacts(made["old"].run_ids["ridge:alpha30"]) == []
+    assert artefact(settings, made["new"].run_ids["ridge:alpha30"], "plots/errors.svg") == b"<svg/>"
+
+
+def test_forgetting_needs_neither_tracking_nor_an_experiment(tmp_path: Path, settings: Settings):
+    forget(Settings(home=tmp_path, tracking_url="none"), "radar", [TRAINING])
+    forget(settings, "unknown", [TRAINING])
+    assert not (tmp_path / "mlflow-artefacts").exists()
+
+
+def test_a_server_that_is_away_keeps_what_should_be_forgotten(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = settings.model_copy(update={"tracking_url": f"http://127.0.0.1:{free_port()}"})
+    forget(away, "radar", [TRAINING])
+    assert "trainings of radar are not deleted: " in caplog.text

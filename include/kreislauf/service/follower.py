@@ -20,7 +20,6 @@ from include.kreislauf.service.arms import Control, Counts, Trial
 from include.kreislauf.service.metrics import Metrics
 from include.kreislauf.service.problems import in_short
 from include.kreislauf.service.served_release import ServedRelease
-from include.kreislauf.settings import CANARY
 from include.kreislauf.store import contracts, live, rollouts, workers
 from include.kreislauf.store.api_keys import KeyRing, load_ring
 from include.kreislauf.store.database import Store
@@ -143,8 +142,7 @@ class Follower:
             tried = {found.use_case: found for found in rollouts.tried(db)}
             if slow:
                 self.view = replace(self.view, keys=load_ring(db))
-                people_s = [one for one in pointers.values() if one.use_case != CANARY]
-                self._metrics.monitoring.show(db, people_s)
+                self._metrics.monitoring.show(db, pointers.values())
                 self._wanted = {name: one for name in pointers if (one := _wanted_control(db, name))}
         if slow:
             self._slow_at = time.monotonic() + SLOW_SECONDS
