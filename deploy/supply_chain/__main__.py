@@ -30,7 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _text(options: argparse.Namespace) -> str:
     if options.what == "licences":
         return page(_ROOT / "requirements.txt", _ROOT / "requirements-service.txt")
-    return json.dumps(bill(options.requirements, options.name, options.version), indent=1) + "\n"
+    return (
+        json.dumps(bill(options.requirements, options.name, options.version or _version()), indent=1) + "\n"
+    )
 
 
 def _version() -> str:
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     sbom = commands.add_parser("sbom", help="bill of materials of this environment")
     sbom.add_argument("requirements", type=Path)
     sbom.add_argument("--name", required=True, help="of the image")
-    sbom.add_argument("--version", default="", help="of the code")
+    sbom.add_argument("--version", default="", help="of the code; default: what it says of itself")
     licences = commands.add_parser("licences", help="page of licences")
     for command in (sbom, licences):
         command.add_argument("--output", type=Path, required=True)

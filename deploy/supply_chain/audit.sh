@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that `make audit` looks at, offline: it tells each fault and goes on, and fails at the end if there was one.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 bin=.venv-audit/bin
 failed=()
 

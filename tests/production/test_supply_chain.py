@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from deploy.supply_chain.licence_page import page
 from deploy.supply_chain.licences import ALLOWED, EXCEPTIONS, is_allowed, licence_of
 from deploy.supply_chain.pins import installed_pins, normal, read_pins
 from deploy.supply_chain.sbom import bill
+from include.kreislauf import __version__
 from include.kreislauf.settings import ROOT
 
 AIRFLOW, SERVICE = ROOT / "requirements.txt", ROOT / "requirements-service.txt"
@@ -135,6 +137,8 @@ def test_the_same_environment_has_the_same_bill(tmp_path: Path) -> None:
             main(["sbom", str(SERVICE), "--name", "kreislauf-service", "--output", str(tmp_path / name)]) == 0
         )
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    image = json.loads((tmp_path / "one.json").read_text())["metadata"]["component"]
+    assert (image["name"], image["version"]) == ("kreislauf-service", __version__)
 
 
 def test_project_names_are_one() -> None:
