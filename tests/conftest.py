@@ -20,7 +20,7 @@ from tests.support.racing import ProcessRace, Race, ThreadRace, processes
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-STACKS = ("tests/ring/", "tests/plugins/test_workflow_page.py")
+STACKS = ("tests/ring/", "tests/roles/test_matrix.py", "tests/plugins/test_workflow_page.py")
 """Tests that start real Airflow processes."""
 
 

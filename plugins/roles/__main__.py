@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         users = asked_users(options, os.environ)
         require_fab()
+        hush()
+        require_migrated()
         make(users)
     except KreislaufError as error:
         print(error.text, file=sys.stderr)
@@ -86,17 +89,45 @@ def require_fab() -> None:
         )  # fmt: skip
 
 
+def require_migrated() -> None:
+    """FAB makes missing tables itself, but not as a migration does.
+
+    Raises
+    ------
+    KreislaufError: the database is away, empty or of another version.
+    """
+    from airflow.utils.db import check_migrations
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        check_migrations(timeout=0)  # type: ignore[no-untyped-call]
+    except SQLAlchemyError as error:
+        raise KreislaufError(
+            f"cannot be read: {getattr(error, 'orig', error)}", where="Airflow's database",
+            next_step="check AIRFLOW__DATABASE__SQL_ALCHEMY_CONN, and whether the database runs",
+        ) from error  # fmt: skip
+    except TimeoutError as error:
+        raise KreislaufError(
+            "is not of this version", where="Airflow's database", next_step="run `airflow db migrate`"
+        ) from error
+
+
 def make(users: list[User]) -> None:
     """Make roles and users in Airflow's database; says of each what was changed."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
-    # on an empty database FAB tells each of its own 200 permissions
-    logging.getLogger("airflow.providers.fab").setLevel(logging.ERROR)
     with get_application_builder() as builder:
         for role in ROLES:
             print(make_role(builder.sm, role))
         for user in users:
             print(make_user(builder.sm, user))
+
+
+def hush() -> None:
+    """Leave out what FAB tells of itself: each of its 200 permissions on an empty database, and old libraries."""
+    for talkative in ("airflow.providers.fab", "alembic.runtime.migration"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
 
 
 if __name__ == "__main__":

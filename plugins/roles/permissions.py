@@ -5,7 +5,8 @@ logs are one resource each. To change what belongs to a DAG, a person needs both
 ``can_edit`` on the DAG. So the resources are given to all who work anywhere, and ``can_edit`` only on their own DAGs.
 
 Nobody here gets: deleting (history stays), writing XComs (they carry the order of a run), creating asset events (they
-would start any role's work under any name), pools, variables, connections, configuration, users and roles.
+would start any role's work under any name), or anything of variables, connections, configuration, users, roles and the
+audit log. Pools are only shown.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ SEEN_BY_PEOPLE = (
     fab.RESOURCE_WEBSITE, fab.RESOURCE_HITL_DETAIL, fab.RESOURCE_DAG_CODE, fab.RESOURCE_DAG_DEPENDENCIES,
     fab.RESOURCE_DAG_VERSION, fab.RESOURCE_DAG_WARNING, fab.RESOURCE_IMPORT_ERROR, RESOURCE_ASSET,
     RESOURCE_ASSET_ALIAS, fab.RESOURCE_CLUSTER_ACTIVITY, fab.RESOURCE_JOB,
-    # the website asks which pages of plugins there are, ours among them
-    fab.RESOURCE_PLUGIN, fab.RESOURCE_MY_PROFILE, fab.RESOURCE_MY_PASSWORD,
+    # the website asks for the pages of plugins, ours among them, and shows on its first page how full the pools are
+    fab.RESOURCE_PLUGIN, fab.RESOURCE_POOL, fab.RESOURCE_MY_PROFILE, fab.RESOURCE_MY_PASSWORD,
 )  # fmt: skip
 
 MENUS = (
