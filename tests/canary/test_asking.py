@@ -33,6 +33,7 @@ class Service:
     """A stand-in: answers by path, and remembers what it was asked and with which keys."""
 
     url: str = ""
+    to_strangers: int = 404
     answers: dict[str, Callable[[], Answer]] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -56,6 +57,9 @@ def service() -> Iterator[Service]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def do_GET(self) -> None:
+            self.send_error(found.to_strangers)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -82,7 +86,7 @@ def question(store: Store, service: Service, tmp_path: Path, monkeypatch: pytest
 
     service.predicts()
     service.answers["outcomes"] = settle
-    settings = Settings(home=tmp_path, service_url=f"{service.url}/", store_url="", keys_required=False)
+    settings = Settings(home=tmp_path, service_url=f"{service.url}/", store_url="")
     return Asking(store, settings, 3, lambda: datetime.now(UTC), patience=0.2)
 
 
@@ -112,6 +116,16 @@ def test_an_open_service_stays_open(question: Asking, service: Service) -> None:
     assert service.keys == [None, None]
     with question.store.read() as db:
         assert api_keys.list_keys(db) == []
+
+
+def test_a_service_that_refuses_everybody_while_there_is_no_key_gets_one(
+    question: Asking, service: Service
+) -> None:
+    service.to_strangers = 401
+    question.ask()
+    assert None not in service.keys
+    with question.store.read() as db:
+        assert [one.name for one in api_keys.list_keys(db)] == ["canary"]
 
 
 @pytest.mark.parametrize("works", [True, False])

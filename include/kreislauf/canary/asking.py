@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -80,17 +81,26 @@ class Asking:
     @contextmanager
     def _key(self) -> Iterator[Mapping[str, str]]:
         """A key for these questions alone. None where the service is open: the first key would close it for everybody."""
-        with self.store.write() as db:
-            is_open = not (self.settings.keys_required or api_keys.list_keys(db))
-            made = None if is_open else self._make_key(db)
-        if made is None:
+        if self._is_open():
             yield {}
             return
+        with self.store.write() as db:
+            made = self._make_key(db)
         try:
             yield {"X-API-Key": made[1]}
         finally:
             with self.store.write() as db:
                 api_keys.revoke(db, made[0].id, self.now())
+
+    def _is_open(self) -> bool:
+        """Whether the service answers everybody: no key was ever made, and it does not refuse everybody for that."""
+        with self.store.read() as db:
+            if api_keys.list_keys(db):
+                return False
+        with suppress(httpx.HTTPError, httpx.InvalidURL):
+            answer = httpx.get(f"{self._address}/release", timeout=10, trust_env=False)
+            return answer.status_code != HTTPStatus.UNAUTHORIZED
+        return True
 
     def _make_key(self, db: Connection) -> tuple[KeyRow, str]:
         now = self.now()
