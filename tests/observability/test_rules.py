@@ -11,11 +11,14 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from include.kreislauf.exporting.metrics import ALL as METRICS
 from include.kreislauf.monitoring.signals import UNITS
 from include.kreislauf.service.app import create_app
 from include.kreislauf.settings import ROOT, Settings
 from tests.support.prometheus import program
+from tests.support.statsd import MAPPING
 
+ALERTS = ROOT / "docs" / "how-to" / "alerts.md"
 FOLDER = ROOT / "include" / "observability" / "prometheus"
 RULES, TESTS = sorted(FOLDER.glob("rules/*.yml")), sorted(FOLDER.glob("tests/*.yml"))
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
@@ -68,18 +71,23 @@ def test_every_alert_is_tested() -> None:
     assert tested == {rule["alert"] for rule in rules()}
 
 
-def test_every_metric_is_one_that_the_service_exports(tmp_path: Path) -> None:
+def test_every_metric_is_one_that_something_exports(tmp_path: Path) -> None:
     app = create_app(
         Settings.model_validate({"home": tmp_path, "store_url": f"sqlite:///{tmp_path}/none.db"})
     )
-    exported = {
+    by_service = {
         family.name + suffix
         for family in text_string_to_metric_families(app.state.service.metrics.text().decode())
         for suffix in SUFFIXES.get(family.type, ())
     }
-    used = {name for rule in rules() for name in re.findall(r"\bkreislauf_\w+", rule["expr"])}
-    assert len(used) > 10
-    assert used <= exported
+    by_exporter = {metric.exported for metric in METRICS}
+    assert not by_service & by_exporter, "told twice"
+    by_airflow = {
+        entry["name"] for entry in yaml.safe_load(MAPPING.read_text())["mappings"] if "name" in entry
+    }
+    used = {name for rule in rules() for name in re.findall(r"\b(?:kreislauf|airflow)_\w+", rule["expr"])}
+    assert len(used) > 25
+    assert used <= by_service | by_exporter | by_airflow
 
 
 def test_every_signal_is_one_that_monitoring_takes() -> None:
@@ -89,6 +97,9 @@ def test_every_signal_is_one_that_monitoring_takes() -> None:
 
 
 def test_every_alert_says_what_to_do_next() -> None:
+    headings = set(re.findall(r"^#+ (\w+)$", ALERTS.read_text(), re.MULTILINE))
     for rule in rules():
-        assert set(rule["annotations"]) == {"summary", "description", "next"}, rule["alert"]
+        assert set(rule["annotations"]) == {"summary", "description", "next", "runbook"}, rule["alert"]
         assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["annotations"]["runbook"] == f"docs/how-to/alerts.md#{rule['alert'].lower()}"
+        assert rule["alert"] in headings

@@ -75,9 +75,13 @@ def test_names_follow_prometheus_conventions(families: dict[str, Metric]) -> Non
 
 
 def test_tags_become_labels_and_milliseconds_seconds(families: dict[str, Metric]) -> None:
-    finished = families["airflow_tasks_finished"].samples[0]
-    assert finished.labels == {"dag_id": "mlops", "task_id": "group.release", "state": "success"}
-    assert finished.value == 1
+    finished = families["airflow_tasks_finished"].samples
+    assert {one.labels.pop("state"): one.value for one in finished} == {
+        "success": 1,
+        "failed": 1,
+        "up_for_retry": 1,
+    }
+    assert all(one.labels == {"dag_id": "mlops", "task_id": "group.release"} for one in finished)
     took = {sample.name: sample for sample in families["airflow_task_seconds"].samples}
     assert took["airflow_task_seconds_sum"].value == 1.5
     assert took["airflow_task_seconds_sum"].labels == {"dag_id": "mlops", "task_id": "group.release"}

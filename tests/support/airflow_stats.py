@@ -46,6 +46,8 @@ def main() -> None:
                 stats.timing(name, 1500.0, tags=tags)
 
     send_all(send)
+    for state in ("failed", "up_for_retry"):
+        stats.incr("ti.finish", tags={key: TAGS[key] for key in OF_TASK} | {"state": state})
     stats.incr("all_sent_total")
 
 

@@ -27,13 +27,18 @@ def program(name: str) -> str:
 
 @contextmanager
 def running_prometheus(folder: Path, history: History, config: str = "") -> Iterator[str]:
-    """Start a server over a history; its address. Stopped at the end."""
+    """Start a server over a history; its address. Stopped at the end.
+
+    Parameters
+    ----------
+    config: its configuration, in which localhost:9090 stands for the server itself.
+    """
     server = program("prometheus")
     backfill(folder, history)
     settings = folder / "prometheus.yml"
-    settings.write_text(config or "global: {}\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings.write_text(config.replace("localhost:9090", address) or "global: {}\n")
     command = [server, f"--config.file={settings}", f"--storage.tsdb.path={folder / 'data'}",
                "--storage.tsdb.retention.time=100y", f"--web.listen-address={address}"]  # fmt: skip
     with (folder / "log").open("wb") as log:
