@@ -73,15 +73,17 @@ def _measured(database: str, store: Store, size: Size) -> dict[str, Any]:
     registry = CollectorRegistry()
     collector = WorkflowCollector(store, lambda: NOW, kept=-1, patience=60)
     registry.register(collector)
-    seconds, lines = [], b""
+    seconds, busy, lines = [], [], b""
     for _ in range(1 + TURNS):
-        since = time.perf_counter()
+        since, since_busy = time.perf_counter(), time.process_time()
         lines = generate_latest(registry)
         seconds.append(time.perf_counter() - since)
+        busy.append(time.process_time() - since_busy)
     collector.close()
     store.engine.dispose()
     return {
         f"{database}_first_scrape_ms": round(seconds[0] * 1000), f"{database}_scrape_ms": round(median(seconds[1:]) * 1000),
+        f"{database}_own_cpu_ms": round(median(busy[1:]) * 1000),
         "series": sum(not line.startswith(b"#") for line in lines.splitlines()),
     }  # fmt: skip
 
