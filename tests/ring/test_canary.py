@@ -52,9 +52,9 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRing]:
 def canary(ring: RunningRing) -> tuple[int, str]:
     """The command as it is typed; its exit code, and all that it said."""
     command = [sys.executable, "-m", "include.kreislauf", "canary", "--airflow", ring.stack.airflow_url,
-               "--passwords", str(ring.stack.airflow_home / "passwords.json")]  # fmt: skip
+               "--passwords", str(ring.stack.airflow_home / "passwords.json"), "--wait", "500"]  # fmt: skip
     done = subprocess.run(
-        command, env=ring.stack.env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+        command, env=ring.stack.env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=550
     )
     return done.returncode, done.stderr + done.stdout
 
@@ -64,6 +64,10 @@ def count(ring: RunningRing, table: Table, *where: ColumnElement[bool]) -> int:
         return (
             db.scalar(select(func.count()).select_from(table).where(table.c.use_case == CANARY, *where)) or 0
         )
+
+
+def kill(ring: RunningRing, component: str) -> None:
+    os.kill(json.loads((ring.home / "stack.json").read_text())["pids"][component], signal.SIGKILL)
 
 
 def test_comes_through_the_ring_and_the_service(ring: RunningRing) -> None:
@@ -102,7 +106,7 @@ def test_another_one_beside_work_for_people(ring: RunningRing) -> None:
 
 
 def test_names_the_service_when_that_is_gone(ring: RunningRing) -> None:
-    os.kill(json.loads((ring.home / "stack.json").read_text())["pids"]["service"], signal.SIGKILL)
+    kill(ring, "service")
     code, said = canary(ring)
     assert code == 1, said
     fault = said.splitlines()[-1]
@@ -113,3 +117,20 @@ def test_names_the_service_when_that_is_gone(ring: RunningRing) -> None:
     cycle = ring.cycles(CANARY)[0]
     assert (cycle.state, cycle.note) == (State.LIVE, f"canary failed: {fault}")
     assert ring.live_version() == 1
+
+
+def test_names_the_secret_when_every_task_is_refused(ring: RunningRing) -> None:
+    """Every component is healthy then: only a task that runs shows it."""
+    kill(ring, "scheduler")
+    env = {**ring.stack.env, "AIRFLOW__API_AUTH__JWT_SECRET": "another" * 7}
+    command = [sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs"]
+    with subprocess.Popen(command, env=env, cwd=ROOT) as scheduler:
+        code, said = canary(ring)
+        scheduler.terminate()
+    assert code == 1, said
+    assert said.splitlines()[-2].endswith("start: failed")
+    assert (
+        "failed before it began: the worker could not start it, most often because the API server refuses"
+        in said
+    )
+    assert "AIRFLOW__API_AUTH__JWT_SECRET" in said
