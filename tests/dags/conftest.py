@@ -1,10 +1,3 @@
-"""Airflow for tests that only look at DAGs: no database is made, the bundle's plugins are registered."""
+"""Airflow for tests that only look at DAGs."""
 
-import os
-import tempfile
-
-from include.kreislauf.settings import ROOT
-
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="kreislauf-airflow-"))
-os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
+import tests.support.airflow_home  # noqa: F401 - before anything imports Airflow

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import tests.support.airflow_home  # noqa: F401 - before anything imports Airflow
 from tests.roles.server import Server, running
 
 
