@@ -11,7 +11,7 @@ look() { # NAME COMMAND...: the command's exit status says whether there is a fa
   if "$@"; then echo "$name: nothing found ($((SECONDS - begun)) s)"; else failed+=("$name"); fi
 }
 
-code() { "$bin/bandit" --quiet --recursive --configfile pyproject.toml --format json include dags plugins deploy |
+code() { "$bin/bandit" --quiet --recursive --configfile pyproject.toml --exit-zero --format json include dags plugins deploy |
   "$bin/python" deploy/supply_chain/bandit_findings.py; }
 scripts() { git ls-files -z '*.sh' .ci/run ':!tests' | xargs -0 "$bin/shellcheck"; }
 yaml() { git ls-files -z '*.yaml' '*.yml' | xargs -0 "$bin/yamllint" --strict; }

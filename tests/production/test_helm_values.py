@@ -26,8 +26,8 @@ from tests.production import manifests as given
 KEYS = Path(__file__).with_name("chart-1.22.0-keys.txt")
 # what the chart hands on as it is, or what is checked below
 WHOLE = {
-    "args", "command", "config", "container", "containers", "dagBundleConfigList", "env", "extraEnvFrom", "from",
-    "labels", "pod", "resources", "secret", "volumeMounts", "volumes",
+    "args", "command", "config", "container", "containers", "dagBundleConfigList", "env", "extraEnvFrom",
+    "extraVolumeMounts", "extraVolumes", "from", "labels", "pod", "resources", "secret", "volumeMounts", "volumes",
 }  # fmt: skip
 NOT_FOR_TASKS = {
     "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY",
@@ -219,3 +219,7 @@ def test_no_more_tasks_at_a_time_than_celerys_workers_take() -> None:
 def test_pods_mount_what_there_is() -> None:
     found = given.values("values.yaml")
     assert {one["name"] for one in found["volumeMounts"]} == {one["name"] for one in found["volumes"]}
+    for tasks in (found["workers"]["kubernetes"], given.values("values-celery.yaml")["workers"]["celery"]):
+        assert {one["name"] for one in tasks["extraVolumeMounts"]} == {
+            one["name"] for one in tasks["extraVolumes"]
+        }
