@@ -85,7 +85,7 @@ def _require(stack: Stack, folder: Path) -> tuple[str, str]:
                 next_step="correct KREISLAUF_TAG",
             )
         )
-    absent = [name for name in VOLUMES if not stack.has_volume(name)]
+    absent = sorted(set(VOLUMES).difference(stack.existing(VOLUMES)))
     faults += [
         Fault("does not exist", where=f"volume {stack.volume(name)}", next_step="make up") for name in absent
     ]

@@ -77,7 +77,7 @@ def _images(stack: Stack, found: Findings, build: bool) -> None:
 
 def _volumes(stack: Stack, found: Findings, upgrading: bool) -> None:
     if not stack.has_image(stack.airflow_image):
-        if any(stack.has_volume(name) for name in volumes.OWNERS):
+        if stack.existing(volumes.OWNERS):
             found.warnings.append(
                 f"there are volumes, but no image {stack.airflow_image} to look into them: not checked"
             )

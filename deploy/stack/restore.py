@@ -86,6 +86,14 @@ def _faults(stack: Stack, manifest: Manifest, decrypt: str) -> list[Fault]:
         faults.append(Fault(f"its data are of {versions.shown(manifest['versions'])}", where="backup",
                             allowed=f"{versions.shown(code)}, or older",
                             next_step="check out the code of that version"))  # fmt: skip
+    if not any(one.where == "docker" for one in faults) and (running := stack.containers(running=True)):
+        faults.append(
+            Fault(
+                f"is running: {', '.join(one.service for one in running)}",
+                where=f"stack {stack.project}",
+                next_step="make down",
+            )
+        )
     if manifest["encrypted"] and not decrypt:
         faults.append(Fault("is encrypted", where="backup", next_step='give the command with DECRYPT="…"'))
     return faults
@@ -118,10 +126,6 @@ def _damages(folder: Path, manifest: Manifest, decrypt: str) -> list[Fault]:
 
 def _occupied(stack: Stack) -> list[Fault]:
     away = f"make down VOLUMES=1 CONFIRM={stack.project} deletes them; or restore under another name (COMPOSE_PROJECT_NAME)"
-    if running := [one.service for one in stack.containers(running=True)]:
-        return [
-            Fault(f"is running: {', '.join(running)}", where=f"stack {stack.project}", next_step="make down")
-        ]
     return [
         Fault("is not empty", where=f"volume {stack.volume(name)}", allowed="empty volumes, or none", next_step=away)
         for name, one in contents(stack, MUST_BE_EMPTY).items() if not one.empty

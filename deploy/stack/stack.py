@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -173,9 +173,10 @@ class Stack:
         """Whether this computer has an image."""
         return bool(self.docker("image", "inspect", "--format", "{{.Id}}", name, check=False))
 
-    def has_volume(self, name: str) -> bool:
-        """Whether a volume was ever made."""
-        return bool(self.docker("volume", "inspect", "--format", "{{.Name}}", self.volume(name), check=False))
+    def existing(self, names: Iterable[str]) -> list[str]:
+        """Those of some volumes that were ever made."""
+        known = set(self.docker("volume", "ls", "--format", "{{.Name}}").split())
+        return [name for name in names if self.volume(name) in known]
 
     def containers(self, *, running: bool = False) -> list[Container]:
         """The stack's containers, without those of one command."""

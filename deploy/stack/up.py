@@ -13,6 +13,7 @@ from deploy.stack.waiting import broken, last_lines, wait_until_healthy
 
 HEALTHY_SECONDS = 300.0
 CANARY_SECONDS = 240
+FIRST = ("api-server",)
 CANARY_IN = "watcher"
 """The service that has what logging in to Airflow needs."""
 
@@ -33,12 +34,9 @@ def up(
     if build:
         build_images(stack)
     began = time.monotonic()
-    start(stack, workers=workers, seconds=seconds)
-    if canary:
-        run_canary(stack)
-    say(
-        f"{'from start to the canary' if canary else 'healthy, without a canary'}: {time.monotonic() - began:.0f} s"
-    )
+    start(stack, workers=workers)
+    prove(stack, canary=canary, seconds=seconds)
+    say(f"{time.monotonic() - began:5.0f} s  from start to end{'' if canary else ', without a canary'}")
     say(addresses(stack))
 
 
@@ -62,21 +60,35 @@ def build_images(stack: Stack) -> None:
         )
 
 
-def start(stack: Stack, *, workers: int = 0, seconds: float = HEALTHY_SECONDS) -> None:
-    """Start all that the settings ask for, and wait until it is healthy.
+def start(stack: Stack, *, workers: int = 0) -> None:
+    """Start all that the settings ask for.
 
     Raises
     ------
-    Failed: something did not come up; with its last lines.
+    Failed: something did not start; with its last lines.
     """
-    folder = computer.data_folder(stack)
-    folder.mkdir(parents=True, exist_ok=True)
+    computer.data_folder(stack).mkdir(parents=True, exist_ok=True)
     scale = ["--scale", f"worker={workers}"] if workers else []
     if stack.watch(stack.compose_command("up", "-d", *scale)):
         guilty = broken(stack.containers())
         ends = [f"--- the last lines of {one.name}\n{last_lines(stack, one)}\n---" for one in guilty]
         raise Failed("\n".join(["Compose could not start everything", *ends]), where=f"stack {stack.project}",
                      next_step="see above; when the cause is gone, make up again")  # fmt: skip
+
+
+def prove(stack: Stack, *, canary: bool, seconds: float) -> None:
+    """Wait until the stack works: every container is healthy, and the canary came through.
+
+    The canary starts as soon as it can be asked for: it needs more than health checks tell, and they come once a minute.
+
+    Raises
+    ------
+    Failed: a container did not become healthy.
+    CanaryFailed: all else works.
+    """
+    if canary:
+        wait_until_healthy(stack, seconds, FIRST)
+        run_canary(stack)
     passed = wait_until_healthy(stack, seconds)
     say(f"{passed:5.0f} s  every container is healthy")
 
@@ -92,7 +104,7 @@ def run_canary(stack: Stack) -> None:
     command = ("python", "-m", "include.kreislauf", "canary", "--airflow", "http://api-server:8080")
     words = ("exec", "-T", CANARY_IN, *command, "--wait", str(CANARY_SECONDS))
     if stack.watch(stack.compose_command(*words)):
-        raise CanaryFailed("every container is healthy, but the canary did not come through", where=f"stack {stack.project}",
+        raise CanaryFailed("the containers run, but the canary did not come through", where=f"stack {stack.project}",
                            next_step="do what the canary says above, then make up again (CANARY=0 leaves it away)")  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from deploy.stack.errors import Failed, Fault
 from deploy.stack.preflight import FLOOR_GIB, preflight
 from deploy.stack.restore import start_server
 from deploy.stack.stack import Stack, say
-from deploy.stack.up import HEALTHY_SECONDS, addresses, build_images, run_canary, start
+from deploy.stack.up import HEALTHY_SECONDS, addresses, build_images, prove, start
 
 STAYS = "postgres"
 
@@ -27,7 +27,7 @@ def upgrade(
     Failed: it did not work; the text says how to go back.
     """
     found = preflight(stack, upgrading=True, build=build, floor_gib=floor_gib)
-    if not stack.has_volume(STAYS):
+    if not stack.existing([STAYS]):
         found.faults.append(
             Fault("there is no stack to upgrade", where=f"volume {stack.volume(STAYS)}", next_step="make up")
         )
@@ -41,9 +41,8 @@ def upgrade(
     saved = backup(stack, folder, now)
     try:
         _stop(stack)
-        start(stack, workers=workers, seconds=seconds)
-        if canary:
-            run_canary(stack)
+        start(stack, workers=workers)
+        prove(stack, canary=canary, seconds=seconds)
     except Failed:
         say(way_back(stack, kept, before, saved))
         raise

@@ -47,7 +47,7 @@ def contents(stack: Stack, names: Iterable[str]) -> dict[str, Contents]:
     ------
     Failed: the container that looks cannot be started.
     """
-    there = [name for name in names if stack.has_volume(name)]
+    there = stack.existing(names)
     if not there:
         return {}
     mounts = [word for name in there for word in ("-v", f"{stack.volume(name)}:/volumes/{name}:ro")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 from deploy.stack.errors import Failed
 from deploy.stack.stack import Container, Stack, say
@@ -15,21 +15,26 @@ RESTARTS = 3
 LAST_LINES = 30
 
 
-def wait_until_healthy(stack: Stack, seconds: float, clock: Callable[[], float] = time.monotonic) -> float:
+def wait_until_healthy(stack: Stack, seconds: float, services: Sequence[str] = ()) -> float:
     """Wait, and tell what is still awaited; the seconds it took.
+
+    Parameters
+    ----------
+    services: only these must be healthy; empty: all. None may be broken.
 
     Raises
     ------
     Failed: a container ended badly, is started again and again, or is unhealthy or not yet healthy at the end of the time.
     """
-    began = told_at = clock()
+    began = told_at = time.monotonic()
     told: list[str] = []
+    before = {one.name: one.restarts for one in stack.containers() if one.ready}
     while True:
-        containers, passed = stack.containers(), clock() - began
-        awaited = [one for one in containers if not one.ready]
+        containers, passed = stack.containers(), time.monotonic() - began
+        awaited = [one for one in containers if not one.ready and one.service in (services or {one.service})]
         if containers and not awaited:
             return passed
-        if guilty := broken(containers) or (awaited if passed > seconds else []):
+        if guilty := broken(containers, before) or (awaited if passed > seconds else []):
             raise Failed(
                 _account(stack, guilty, passed),
                 where=f"stack {stack.project}",
@@ -40,17 +45,24 @@ def wait_until_healthy(stack: Stack, seconds: float, clock: Callable[[], float] 
                 "no container was made", where=f"stack {stack.project}", next_step="look at what Compose told"
             )
         shown = [f"{one.service} ({one.health or one.state})" for one in awaited]
-        if shown != told or clock() - told_at >= TELL_SECONDS:
+        if shown != told or time.monotonic() - told_at >= TELL_SECONDS:
             say(f"{passed:5.0f} s  waiting for {', '.join(shown) or 'the first container'}")
-            told, told_at = shown, clock()
+            told, told_at = shown, time.monotonic()
         time.sleep(LOOK_SECONDS)
 
 
-def broken(containers: Sequence[Container]) -> list[Container]:
-    """Containers from which nothing is to be expected any more."""
+def broken(containers: Sequence[Container], before: Mapping[str, int] | None = None) -> list[Container]:
+    """Containers from which nothing is to be expected any more.
+
+    Parameters
+    ----------
+    before: container -> how often it had been started anew before; that does not count.
+    """
+    known = before or {}
     return [
         one for one in containers
-        if (one.state in ("exited", "dead") and one.exit_code and not one.restarts) or one.restarts >= RESTARTS
+        if (one.state in ("exited", "dead") and one.exit_code)
+        or (not one.ready and one.restarts - known.get(one.name, 0) >= RESTARTS)
     ]  # fmt: skip
 
 
