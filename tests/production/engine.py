@@ -71,7 +71,9 @@ def official_names() -> dict[str, str]:
 def ensure_images() -> list[str]:
     """Make the stand-ins of those images that neither this computer nor a registry has; their names."""
     names = official_names()
-    absent = {names[variable]: folder for variable, folder in STAND_INS.items() if not _there(names[variable])}
+    absent = {
+        names[variable]: folder for variable, folder in STAND_INS.items() if not _there(names[variable])
+    }
     if not absent:
         return []
     _base()

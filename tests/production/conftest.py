@@ -1,0 +1,67 @@
+"""One real deployment for the tests that need Docker, and the figures that they measure."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.production.deployment import Deployment, copied_tree, free_port, removed_at_the_end, written_env
+from tests.production.engine import ROOT, docker, ensure_engine, ensure_images
+from tests.production.slow_sources import put_use_case, slow_sources, world_for_tests
+from tests.support.missing import missing
+
+RESULTS = ROOT / "benchmarks" / "results" / "deployment.json"
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A Docker engine with all base images."""
+    if shutil.which("docker") is None:
+        missing("Docker", "docker.io")
+    ensure_engine(tmp_path_factory.mktemp("engine") / "dockerd.log")
+    ensure_images()
+
+
+@pytest.fixture(scope="session")
+def deployment(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A tree with secrets and built images; the first test starts it."""
+    folder = tmp_path_factory.mktemp("deployment")
+    world = world_for_tests()
+    tree = copied_tree(folder / "tree")
+    put_use_case(tree, world)
+    project = f"kreislauf-test-{os.getpid()}"
+    one = Deployment(tree, project)
+    with slow_sources(world) as sources, removed_at_the_end(one):
+        one.tool("secrets")
+        one.variables = written_env(tree, {
+            **sources,
+            "AIRFLOW_PARALLELISM": "8",
+            "AIRFLOW_PORT": str(free_port()),
+            "COMPOSE_PROFILES": "celery",  # without Grafana, for which there is no stand-in
+            "KREISLAUF_REQUIREMENTS_SCHEDULE": "0 0 1 1 *",  # nothing starts by itself
+            "KREISLAUF_SECRET_GITHUB_TOKEN": "canary-of-the-github-token",
+            "KREISLAUF_SECRET_STACKEXCHANGE_KEY": "canary-of-the-stackexchange-key",
+            "KREISLAUF_TAG": project,
+            "SERVICE_PORT": str(free_port()),
+        })  # fmt: skip
+        yield one
+    if os.environ.get("KREISLAUF_KEEP") != "1":
+        docker("image", "rm", f"kreislauf-airflow:{project}", f"kreislauf-service:{project}", check=False)
+
+
+@pytest.fixture(scope="session")
+def figures() -> Iterator[dict[str, Any]]:
+    """What is measured here; written beside the results of the benchmarks when everything was."""
+    found: dict[str, Any] = {}
+    yield found
+    if os.environ.get("KREISLAUF_WRITE_RESULTS") == "1":
+        machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+        written = {"measured_at": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine, **found}
+        RESULTS.write_text(json.dumps(written, indent=2) + "\n")
