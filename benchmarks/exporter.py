@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Table, insert
 
 from benchmarks.parts import WORK, Benchmark
 from include.kreislauf.exporting.exporter import WorkflowCollector
@@ -107,8 +107,9 @@ def fill(store: Store, size: Size) -> None:
         for part in batched(_log(names, size), 20_000):
             db.execute(insert(predictions), [one for one, _ in part])
             db.execute(insert(outcomes), [other for _, other in part])
-    with store.write() as db:
-        db.execute(text("ANALYZE"))
+    # as the database does by itself after so many rows
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+        db.exec_driver_sql("VACUUM ANALYZE" if db.dialect.name == "postgresql" else "ANALYZE")
 
 
 def batched(rows: Iterable[One], number: int) -> Iterator[list[One]]:

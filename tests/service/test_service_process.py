@@ -6,7 +6,6 @@ import ast
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import pytest
 
 from include.kreislauf.store.api_keys import Scope
 from tests.service.keys import make_key
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -33,12 +33,6 @@ BODY = {"rows": [{"entity": "python"}, {"entity": "zig"}]}
 def environment(**variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KREISLAUF_")}
     return {**kept, "PYTHONPATH": str(ROOT), **variables}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 
 from include.kreislauf.settings import ROOT, Settings
 from include.kreislauf.training.tracking import TrackedRun, Tracking, annotate, forget, track
+from tests.support.ports import free_port
 
 TAGS = {"contract": "abc", "features": "features@7", "cycle": "c0001-2016-01-01", "attempt": "0"}
 TRAINING = "c0001-2016-01-01-0"
@@ -79,13 +80,6 @@ def await_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.2)
     pytest.fail(f"the server does not answer: {log.read_text()}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def client(settings: Settings) -> Any:
