@@ -18,8 +18,9 @@ from sqlalchemy import update
 
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.exporting.exporter import WorkflowCollector, serving
-from include.kreislauf.exporting.metrics import ALL
+from include.kreislauf.exporting.metrics import ALL, Sheet
 from include.kreislauf.exporting.reading import quantile
+from include.kreislauf.exporting.sizes import Maturing
 from include.kreislauf.handovers import Edge, Loop, Role, Stage
 from include.kreislauf.store import (
     cycles,
@@ -248,6 +249,27 @@ def test_predictions_too_young_to_count(store: Store) -> None:
     assert found("outcomes_maturing", use_case=USE_CASE) == 3
     assert found("outcomes_maturing", use_case="other") is None
     assert found("store_rows", table="predictions") is not None
+
+
+def test_predictions_are_counted_every_five_minutes(store: Store) -> None:
+    counting = Maturing()
+
+    def counted(now: datetime) -> list[float]:
+        sheet = Sheet()
+        with store.read() as db:
+            counting.read(db, sheet, now)
+        return [sample.value for family in sheet.families() for sample in family.samples]
+
+    with store.write() as db:
+        values = {"use_case": USE_CASE, "hash": "a", "body": {"business_metrics": [{"maturity_days": 2}]}}
+        signed = {**values, "first_seen": NOW, "decision": "signed", "decided_at": NOW}
+        db.execute(schema.contracts.insert().values(signed))
+    assert counted(NOW) == [0]
+    with store.write() as db:
+        observations.save_predictions(db, [prediction()])
+    assert counted(NOW + timedelta(seconds=299)) == [0]
+    assert counted(NOW + timedelta(seconds=300)) == [1]
+    assert counted(NOW) == [1], "a clock that goes back is no reason to wait"
 
 
 def test_values_are_kept_for_a_while(store: Store) -> None:

@@ -21,7 +21,7 @@ from include.kreislauf.errors import KreislaufError
 from include.kreislauf.exporting import metrics
 from include.kreislauf.exporting.metrics import Family, Sheet
 from include.kreislauf.exporting.reading import read_workflow
-from include.kreislauf.exporting.sizes import Maturities, read_maturing, read_sizes
+from include.kreislauf.exporting.sizes import Maturing, read_sizes
 from include.kreislauf.store.database import Store
 from include.kreislauf.store.schema import HEAD
 
@@ -57,7 +57,7 @@ class WorkflowCollector(Collector):
     ) -> None:  # fmt: skip
         self._store, self._now, self._kept, self._patience = store, now, kept, patience
         self._stopwatch = stopwatch
-        self._maturities = Maturities()
+        self._maturing = Maturing()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="exporter")
         self._lock = threading.Lock()
         self._running: Future[Look] | None = None
@@ -118,7 +118,7 @@ class WorkflowCollector(Collector):
         with self._store.read() as db:
             read_workflow(db, sheet, now)
             read_sizes(db, sheet)
-            read_maturing(db, sheet, now, self._maturities)
+            self._maturing.read(db, sheet, now)
 
 
 @contextmanager

@@ -116,7 +116,7 @@ CHALLENGER = Metric(
 CHALLENGER_SINCE = Metric("challenger_since_timestamp_seconds", "When it came into this state.", ("use_case",))  # fmt: skip
 MATURING = Metric(
     "outcomes_maturing",
-    "Predictions younger than the contract's longest maturity_days: their outcomes do not count yet.",
+    "Predictions younger than the contract's longest maturity_days: their outcomes do not count yet. Counted every 5 minutes.",
     ("use_case",),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,8 @@ from include.kreislauf.store.schema import metadata, predictions
 MOST_SELECTS = 100
 """Selects of one query: SQLite takes 500."""
 
-Maturity = Callable[[Connection, str, str], timedelta | None]
+COUNTED_EVERY = timedelta(minutes=5)
+"""Predictions are counted so often: the one look whose cost grows with them."""
 
 
 def read_sizes(db: Connection, sheet: Sheet) -> None:
@@ -45,27 +46,6 @@ def _postgres(db: Connection) -> tuple[float, dict[str, float]]:
     return float(size or 0), {name: float(count) for name, count in db.execute(query) if name in known}
 
 
-def read_maturing(db: Connection, sheet: Sheet, now: datetime, maturity: Maturity) -> None:
-    """Count the predictions younger than their contract's maturity, in the store's index.
-
-    Parameters
-    ----------
-    maturity: of the contract with a hash; ``None``: no metric of it waits.
-    """
-    signed = contracts.signed_hashes(db)
-    since = {name: now - wait for name, hash_ in signed.items() if (wait := maturity(db, name, hash_))}
-    names = sorted(since)
-    for start in range(0, len(names), MOST_SELECTS):
-        parts = (_younger(name, since[name]) for name in names[start : start + MOST_SELECTS])
-        for name, count in db.execute(union_all(*parts)):
-            sheet.put(metrics.MATURING, count, name)
-
-
-def _younger(name: str, since: datetime) -> Any:
-    where = (predictions.c.use_case == name, predictions.c.as_of > since)
-    return select(literal(name), func.count()).select_from(predictions).where(*where)
-
-
 class Maturities:
     """The longest maturity of each version of a contract, read once: a version never changes."""
 
@@ -80,6 +60,41 @@ class Maturities:
             days = max(_days(body), default=None)
             self._known[key] = timedelta(days=days) if days else None
         return self._known[key]
+
+
+class Maturing:
+    """Counts the predictions younger than their contract's maturity, in the store's index, and not every time."""
+
+    def __init__(self) -> None:
+        self._maturities = Maturities()
+        self._counted: dict[str, int] = {}
+        self._at: datetime | None = None
+
+    def read(self, db: Connection, sheet: Sheet, now: datetime) -> None:
+        """Write the counts down, as they are now or were a few minutes ago."""
+        if self._at is None or not timedelta(0) <= now - self._at < COUNTED_EVERY:
+            self._counted, self._at = self._count(db, now), now
+        for name, count in self._counted.items():
+            sheet.put(metrics.MATURING, count, name)
+
+    def _count(self, db: Connection, now: datetime) -> dict[str, int]:
+        signed = contracts.signed_hashes(db)
+        waits = {name: self._maturities(db, name, hash_) for name, hash_ in sorted(signed.items())}
+        since = [(name, now - wait) for name, wait in waits.items() if wait]
+        found: dict[str, int] = {}
+        for start in range(0, len(since), MOST_SELECTS):
+            parts = (_younger(*one) for one in since[start : start + MOST_SELECTS])
+            found |= {row.use_case: row.times for row in db.execute(union_all(*parts))}
+        return found
+
+
+def _younger(name: str, since: datetime) -> Any:
+    where = (predictions.c.use_case == name, predictions.c.as_of > since)
+    return (
+        select(literal(name).label("use_case"), func.count().label("times"))
+        .select_from(predictions)
+        .where(*where)
+    )
 
 
 def _days(body: dict[str, Any]) -> Iterator[float]:
