@@ -17,7 +17,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source audit bench-collection bench-generality bench-monitoring bench-science bench-service help licences mlflow setup setup-dev run start test check format reference requirements sbom schema clean
+.PHONY: add-source audit backup bench-collection bench-generality bench-monitoring bench-science bench-service check-deployment down restore secrets up upgrade help licences mlflow setup setup-dev run start test check format reference requirements sbom schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -94,6 +94,30 @@ reference: setup-dev ## Write docs/reference from the models and the command lin
 
 add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downloads
 	$(BIN)/python -m include.kreislauf add-source "$(NAME)"
+
+STACK = @$(PYTHON) -m deploy.stack $(if $(MIN_FREE_GB),--min-free-gb $(MIN_FREE_GB))
+STARTING = $(if $(filter 0,$(BUILD)),--no-build) $(if $(filter 0,$(CANARY)),--no-canary) $(if $(WORKERS),--workers $(WORKERS))
+
+secrets: ## Deployment: write .env, with a fresh value for each secret that has none
+	$(STACK) secrets
+
+check-deployment: ## Deployment: find all that would keep `make up` from working; changes nothing
+	$(STACK) check
+
+up: ## Deployment: check, build, start, and prove it by the canary: WORKERS=n, BUILD=0, CANARY=0, MIN_FREE_GB=10
+	$(STACK) up $(STARTING)
+
+down: ## Deployment: stop, keep all data; VOLUMES=1 CONFIRM=name deletes them
+	$(STACK) down $(if $(filter 1,$(VOLUMES)),--volumes) $(if $(CONFIRM),--confirm "$(CONFIRM)")
+
+backup: ## Deployment: save databases and files while everything runs: TO=folder, KEEP=n, ENCRYPT="age -r ..."
+	$(STACK) backup --to "$(or $(TO),backups)" $(if $(KEEP),--keep $(KEEP)) $(if $(ENCRYPT),--encrypt '$(ENCRYPT)')
+
+restore: ## Deployment: bring a backup into empty volumes: FROM=folder, DECRYPT="age -d -i ..."
+	$(STACK) restore --from "$(or $(FROM),backups)" $(if $(DECRYPT),--decrypt '$(DECRYPT)')
+
+upgrade: ## Deployment: go on with this code: build, back up into TO, migrate, start, prove
+	$(STACK) upgrade --to "$(or $(TO),backups)" $(STARTING)
 
 bench-collection: $(VENV)/.bench ## Measure the reading of GitHub events against gzip alone and other engines
 	$(BIN)/python -m benchmarks.collection

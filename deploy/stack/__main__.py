@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--timeout", type=float, default=HEALTHY_SECONDS, help="seconds to become healthy")
         one.add_argument("--workers", type=int, default=0, help="number of Celery workers")
         one.add_argument("--no-build", dest="build", action="store_false", help="take the images as they are")
-    one.add_argument("--to", type=Path, default=Path("var/backups"), help="folder of backups")
+    one.add_argument("--to", type=Path, default=Path("backups"), help="folder of backups")
     one = commands.add_parser("down", help="stop; volumes stay")
     one.add_argument("--volumes", action="store_true", help="delete every volume")
     one.add_argument("--confirm", default="", help="the project's name, for --volumes")

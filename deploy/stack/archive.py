@@ -177,14 +177,17 @@ def written(path: Path, encrypt: str) -> Iterator[Hashing]:
 
     Raises
     ------
-    Failed: the filter ends badly.
+    Failed: the filter ends badly, or before it has read everything.
     """
     path.touch(mode=0o600, exist_ok=False)
     with path.open("wb") as file:
         if encrypt:
             process = _filter(encrypt, subprocess.PIPE, file)
-            with process, suppress(BrokenPipeError):  # what the filter says is the cause
-                yield Hashing(pipe(process.stdin))
+            try:
+                with process:
+                    yield Hashing(pipe(process.stdin))
+            except BrokenPipeError as error:
+                raise Failed(f"ended early, with {process.returncode}", where=encrypt) from error
             _require(process, encrypt)
         else:
             yield Hashing(file)

@@ -239,7 +239,7 @@ def test_an_encrypted_backup_needs_its_key(stack: Stack, tmp_path: Path) -> None
     start_server(stack)
     made = backup(stack, tmp_path / "backups", NOW, encrypt=cipher)
     assert subprocess.run(["gzip", "-t", made / "kreislauf.tar.gz"], capture_output=True).returncode != 0
-    with pytest.raises(Failed, match="ended with"):
+    with pytest.raises(Failed, match="false: ended"):
         backup(stack, tmp_path / "none", NOW, encrypt="false")
     assert list((tmp_path / "none").iterdir()) == []
     remove(stack)
