@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.common.assets import timetable
 from dags.common.collection_tasks import LONGEST_WAIT, collect_step, portions, read_portion
-from dags.common.defaults import DAG_DEFAULTS, manual_form
+from dags.common.defaults import LONGEST, READING, dag_settings, manual_form
 from dags.common.handover_tasks import (
     perform_step,
     push_order,
@@ -33,7 +33,7 @@ with DAG(
     doc_md=__doc__,
     schedule=timetable(Role.DATA_ENGINEERING),
     params=manual_form(Role.DATA_ENGINEERING),
-    **DAG_DEFAULTS,
+    **dag_settings(Role.DATA_ENGINEERING),
 ) as dag:
 
     @task
@@ -41,14 +41,19 @@ with DAG(
         """Receive the order, and list what is still to be read for it."""
         return portions(receive_order(Role.DATA_ENGINEERING, context), context)
 
-    @task(retry_exponential_backoff=True, max_retry_delay=LONGEST_WAIT)
+    @task(retry_exponential_backoff=True, max_retry_delay=LONGEST_WAIT, execution_timeout=LONGEST, **READING)
     def read(chunk: dict[str, Any], **context: Any) -> None:
         """Read a few files, windows or threads, each of them whole or not at all."""
         order = pushed_order(context, "plan")
         assert order is not None  # noqa: S101 - a plan without an order maps nothing
         read_portion(chunk, order, context)
 
-    @task.branch(trigger_rule="none_failed", retry_exponential_backoff=True, max_retry_delay=LONGEST_WAIT)
+    @task.branch(
+        trigger_rule="none_failed",
+        retry_exponential_backoff=True,
+        max_retry_delay=LONGEST_WAIT,
+        execution_timeout=LONGEST,
+    )
     def collect(**context: Any) -> list[str]:
         """Read what is left, check it, and keep a version as of the order's time; or send the work back."""
         order = pushed_order(context, "plan")

@@ -17,7 +17,7 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.common.assets import timetable
-from dags.common.defaults import DAG_DEFAULTS, manual_form
+from dags.common.defaults import LONGEST, TRAINING_WORK, dag_settings, manual_form
 from dags.common.handover_tasks import (
     answer_of,
     order_of,
@@ -39,10 +39,10 @@ with DAG(
     doc_md=__doc__,
     schedule=timetable(Role.DATA_SCIENCE),
     params=manual_form(Role.DATA_SCIENCE),
-    **DAG_DEFAULTS,
+    **dag_settings(Role.DATA_SCIENCE),
 ) as dag:
 
-    @task
+    @task(execution_timeout=LONGEST)
     def prepare(**context: Any) -> list[str]:
         """Turn the raw data into features without looking ahead; returns what is searched by tasks of their own."""
         from include.kreislauf.preparation.step import prepare as step
@@ -55,12 +55,12 @@ with DAG(
         push_order(context, order.after(message))
         return portions(order.after(message))
 
-    @task
+    @task(execution_timeout=LONGEST, **TRAINING_WORK)
     def search(family: str, **context: Any) -> None:
         """Search the best configuration of one family."""
         search_portion(order_of(context, "prepare"), family)
 
-    @task.branch(trigger_rule="none_failed")
+    @task.branch(trigger_rule="none_failed", execution_timeout=LONGEST, **TRAINING_WORK)
     def train(**context: Any) -> list[str]:
         """Search what is left, predict the held-out rows with the best of each family, and fit them on all rows."""
         from include.kreislauf.training.step import train as step
@@ -76,7 +76,7 @@ with DAG(
         push_order(context, order.after(message))
         return ["evaluate"]
 
-    @task.branch
+    @task.branch(execution_timeout=LONGEST)
     def evaluate(**context: Any) -> list[str]:
         """Compare candidates, baselines and champion on the same rows; choose the best, send back, or ask."""
         from include.kreislauf.evaluation.step import evaluate as step
@@ -96,9 +96,10 @@ with DAG(
         body="{{ ti.xcom_pull('evaluate', key='question') }}",
         options=[GENUINE, LEAK],
         response_timeout=timedelta(days=14),
+        execution_timeout=None,
     )
 
-    @task.branch
+    @task.branch(execution_timeout=LONGEST)
     def take_answer(**context: Any) -> list[str]:
         """Go on with the other gates, or prepare again without what the person takes for a leak."""
         from include.kreislauf.evaluation.step import evaluate as step

@@ -16,7 +16,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from dags.common.assets import timetable
-from dags.common.defaults import DAG_DEFAULTS, manual_form
+from dags.common.defaults import dag_settings, manual_form
 from dags.common.delivery_tasks import (
     AGREE,
     ASK,
@@ -38,7 +38,7 @@ with DAG(
     doc_md=__doc__,
     schedule=timetable(Role.MLOPS),
     params=manual_form(Role.MLOPS),
-    **DAG_DEFAULTS,
+    **dag_settings(Role.MLOPS),
 ) as dag:
 
     @task.branch
@@ -61,6 +61,7 @@ with DAG(
         options=[AGREE, REJECT],
         params={"note": Param("", type="string", title="Note", description="Stays with the decision.")},
         response_timeout=timedelta(days=14),
+        execution_timeout=None,
     )
 
     @task.branch(trigger_rule=CHOSEN)

@@ -17,7 +17,7 @@ from airflow.sdk import DAG, task
 
 from dags.common.assets import timetable
 from dags.common.collection_tasks import connection_url
-from dags.common.defaults import DAG_DEFAULTS, manual_form
+from dags.common.defaults import dag_settings, manual_form
 from dags.common.handover_tasks import (
     receive_order,
     received_messages,
@@ -36,7 +36,7 @@ with DAG(
     doc_md=__doc__,
     schedule=timetable(Role.MONITORING, get_settings().monitoring_schedule),
     params=manual_form(Role.MONITORING),
-    **DAG_DEFAULTS,
+    **dag_settings(Role.MONITORING),
 ) as dag:
 
     @task.branch

@@ -15,7 +15,7 @@ from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.common.assets import timetable
-from dags.common.defaults import DAG_DEFAULTS, manual_form
+from dags.common.defaults import dag_settings, manual_form
 from dags.common.handover_tasks import (
     answer_of,
     order_of,
@@ -47,7 +47,7 @@ with DAG(
     doc_md=__doc__,
     schedule=timetable(Role.REQUIREMENTS, get_settings().requirements_schedule),
     params=manual_form(Role.REQUIREMENTS),
-    **DAG_DEFAULTS,
+    **dag_settings(Role.REQUIREMENTS),
 ) as dag:
 
     @task.branch
@@ -75,6 +75,7 @@ with DAG(
         options=[APPROVE, REJECT],
         params={"note": Param("", type="string", title="Note", description="Stays with the decision.")},
         response_timeout=timedelta(days=14),
+        execution_timeout=None,
     )
 
     @task.branch

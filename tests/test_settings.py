@@ -55,6 +55,7 @@ VALUES = {
     "training_jobs": "3", "map_training": "True", "dask_scheduler": "tcp://scheduler:8786", "tracking_url": "http://mlflow:5000",
     "signing_key": "/run/secrets/release.key", "trusted_keys": "/etc/kreislauf/trusted",
     "stranded_minutes": "10.0", "keys_required": "True", "delivery_interval": "30.0", "spool": "/var/spool/kreislauf",
+    "pool_collection": "7", "pool_training": "2", "log_format": "json",
     "canary": "True", "canary_schedule": "0 6 * * *", "service_url": "http://prediction-service:8000",
 }  # fmt: skip
 

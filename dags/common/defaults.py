@@ -8,9 +8,23 @@ from typing import Any
 from airflow.sdk import Param
 
 from dags.common.failures import mark_cycle_failed
+from dags.common.pools import COLLECTION, TRAINING
 from include.kreislauf.handovers import Edge, Role
 from include.kreislauf.requirements.loading import contract_files
 from include.kreislauf.settings import get_settings
+
+LIGHT: dict[str, Any] = {
+    "priority_weight": 60,
+    "weight_rule": "absolute",
+    "execution_timeout": timedelta(hours=1),
+}
+"""What steers: it goes before whatever is mass work."""
+LONGEST = timedelta(hours=12)
+"""For what the size of the data decides; Celery's visibility time-out must lie above."""
+READING: dict[str, Any] = {"pool": COLLECTION, "priority_weight": 1}
+"""Mass work. Airflow takes tasks of the same weight by their map index: a small collection that starts later goes before
+the rest of a large one, and both share the slots."""
+TRAINING_WORK: dict[str, Any] = {"pool": TRAINING, "priority_weight": 2}
 
 DAG_DEFAULTS: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
@@ -19,12 +33,24 @@ DAG_DEFAULTS: dict[str, Any] = {
     "is_paused_upon_creation": False,
     "tags": ["kreislauf"],
     "max_active_runs": 16,
+    # pools say how many at a time; Airflow's own limit per run is 16
+    "max_active_tasks": 1024,
     "default_args": {
+        **LIGHT,
         "retries": 2,
         "retry_delay": timedelta(seconds=5),
         "on_failure_callback": mark_cycle_failed,
     },
 }
+
+_NEARNESS = tuple(Role)
+"""The later in the ring, the sooner: a cycle is finished before another one is begun, and what is live comes first."""
+
+
+def dag_settings(role: Role) -> dict[str, Any]:
+    """Settings of a role's DAG."""
+    weight = 10 * (1 + _NEARNESS.index(role))
+    return {**DAG_DEFAULTS, "default_args": {**DAG_DEFAULTS["default_args"], "priority_weight": weight}}
 
 
 def manual_form(role: Role) -> dict[str, Param]:

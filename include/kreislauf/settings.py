@@ -85,6 +85,17 @@ class Settings(BaseSettings):
         False,
         description="Whether each model family is searched by an Airflow task of its own, on any worker.",
     )
+    pool_collection: int = Field(
+        0, ge=0,
+        description="Tasks that read sources at a time; 0: what training and a little light work leave of all slots.",
+    )  # fmt: skip
+    pool_training: int = Field(
+        0, ge=0, description="Tasks that search or train models at a time; 0: a quarter of all slots."
+    )  # fmt: skip
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How the service and the commands log: lines for people, or one JSON object a line.",
+    )
     dask_scheduler: str = Field(
         "", description="Dask scheduler to train on, e.g. tcp://host:8786; empty: processes of this machine."
     )
