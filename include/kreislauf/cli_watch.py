@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from include.kreislauf.cli_options import span
 from include.kreislauf.errors import KreislaufError, StoreError
+from include.kreislauf.logs import set_up
 from include.kreislauf.settings import get_settings
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _watch(options: argparse.Namespace) -> int:
         raise KreislaufError(
             "there is nothing to watch where time is given", where="KREISLAUF_CLOCK", allowed="wall"
         )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    set_up("%(asctime)s %(levelname)s %(message)s")
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     user, password = airflow_login(options.passwords)

@@ -37,9 +37,10 @@ def main(arguments: list[str] | None = None) -> None:
     # uvicorn answers the signal first, then hands it on: without this the exit status would tell of a crash.
     signal.signal(signal.SIGTERM, _leave)
 
+    from include.kreislauf.logs import set_up
     from include.kreislauf.service.limits import is_loopback
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up()
     if not is_loopback(options.host):
         os.environ["KREISLAUF_KEYS_REQUIRED"] = "true"  # read by the workers, too
         if fault := _without_keys(options.host):

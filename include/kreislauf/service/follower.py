@@ -243,7 +243,7 @@ class Follower:
         pause = min(before.pause * 2, LONGEST_RETRY_SECONDS) if before else 1.0
         self._failures[key] = _Failure(text, pause, time.monotonic() + pause)
         self._metrics.load_failures.labels(key[0]).inc()
-        log.error("release %s of %s cannot be loaded: %s", key[1], key[0], text)
+        log.error("release %s of %s cannot be loaded: %s", key[1], key[0], text, extra={"use_case": key[0]})
         return text
 
     def _let_go(self) -> None:

@@ -9,6 +9,7 @@ import sys
 
 from fastapi import FastAPI
 
+from include.kreislauf.logs import set_up
 from include.kreislauf.service.app import create_app
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -16,7 +17,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 def application() -> FastAPI:
     """The application of this process, with the settings of its environment."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up()
     app = create_app()
     # A thread that loads a release or writes the log gives way to the event loop ten times sooner than by default.
     sys.setswitchinterval(0.0005)
