@@ -17,7 +17,8 @@ from pathlib import Path
 from deploy.stack.errors import Fault
 
 LETTERS = string.ascii_letters + string.digits
-LENGTH = 40
+LENGTH = 64
+"""SHA-512, which signs the tokens, wants that many bytes of a key."""
 SHORTEST = 16
 FERNET = "AIRFLOW_FERNET_KEY"
 FEWEST_KINDS = 8

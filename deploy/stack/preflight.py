@@ -43,6 +43,8 @@ def preflight(
     floor_gib: so much disk must be free.
     """
     found = Findings(env_faults(stack) + computer.data_faults(stack))
+    if stack.env_file.is_file():
+        found.faults += profile_faults(stack)
     told = computer.docker_faults(stack)
     found.faults += told
     if told:
@@ -66,6 +68,23 @@ def env_faults(stack: Stack) -> list[Fault]:
     if not stack.env_file.is_file():
         return faults
     return faults + env_file.secret_faults(stack.values, stack.required, str(stack.env_file))
+
+
+def profile_faults(stack: Stack) -> list[Fault]:
+    """Whether somebody does the tasks: with CeleryExecutor and without workers, all of them wait for ever."""
+    chosen = stack.value("COMPOSE_PROFILES").split(",")
+    if "CeleryExecutor" not in stack.value("AIRFLOW_EXECUTOR", "CeleryExecutor") or {"celery", "*"} & {
+        *chosen
+    }:
+        return []
+    return [
+        Fault(
+            "has no celery, so there are no workers, and AIRFLOW_EXECUTOR is CeleryExecutor",
+            where=f"COMPOSE_PROFILES={','.join(chosen)}",
+            allowed="celery among them, or AIRFLOW_EXECUTOR=LocalExecutor",
+            next_step=f"change one of them in {stack.env_file}",
+        )
+    ]
 
 
 def _images(stack: Stack, found: Findings, build: bool) -> None:

@@ -69,11 +69,18 @@ def start(stack: Stack, *, workers: int = 0) -> None:
     """
     computer.data_folder(stack).mkdir(parents=True, exist_ok=True)
     scale = ["--scale", f"worker={workers}"] if workers else []
-    if stack.watch(stack.compose_command("up", "-d", *scale)):
+    if stack.watch(stack.compose_command("up", "-d", *scale), parallelism(stack, workers)):
         guilty = broken(stack.containers())
         ends = [f"--- the last lines of {one.name}\n{last_lines(stack, one)}\n---" for one in guilty]
         raise Failed("\n".join(["Compose could not start everything", *ends]), where=f"stack {stack.project}",
                      next_step="see above; when the cause is gone, make up again")  # fmt: skip
+
+
+def parallelism(stack: Stack, workers: int) -> dict[str, str]:
+    """Tasks at a time: as many as the workers take, so that what waits does so in the scheduler's order."""
+    if not workers or stack.value("AIRFLOW_PARALLELISM"):
+        return {}
+    return {"AIRFLOW_PARALLELISM": str(workers * int(stack.value("WORKER_SLOTS", "4")))}
 
 
 def prove(stack: Stack, *, canary: bool, seconds: float) -> None:

@@ -173,6 +173,13 @@ def test_a_port_for_two(host: Host) -> None:
     assert "is the port of AIRFLOW_PORT too" in only(host)
 
 
+def test_tasks_that_nobody_would_do(host: Host) -> None:
+    host.set(COMPOSE_PROFILES="grafana")
+    assert only(host).startswith("COMPOSE_PROFILES=grafana: has no celery, so there are no workers")
+    host.set(AIRFLOW_EXECUTOR="LocalExecutor")
+    assert preflight(host.stack, floor_gib=FLOOR).faults == []
+
+
 def test_a_full_disk(host: Host) -> None:
     text = only(host, floor=10_000_000)
     assert text.startswith(f"{host.root}: ")
