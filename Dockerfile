@@ -16,6 +16,10 @@ RUN python3 -m venv /build/uv \
  && /build/uv/bin/uv pip install --quiet --no-cache --python /opt/venv --no-deps --only-binary=:all: \
     --compile-bytecode --require-hashes -r /build/requirements-service.txt \
  && /build/uv/bin/uv pip check --python /opt/venv
+# what is in the image, with versions, hashes and licences, stands in the image (CycloneDX)
+COPY deploy/supply_chain /build/deploy/supply_chain
+RUN cd /build && /opt/venv/bin/python -m deploy.supply_chain sbom /build/requirements-service.txt \
+    --name kreislauf-service --version 0.1.0 --output /opt/venv/sbom.cdx.json
 
 FROM ${PYTHON_IMAGE} AS service
 USER root
@@ -60,6 +64,10 @@ RUN python3 -m venv /build/uv \
  && /build/uv/bin/uv pip install --quiet --no-cache --python /opt/venv --no-deps --only-binary=:all: \
     --compile-bytecode --require-hashes -r /build/requirements.txt \
  && /build/uv/bin/uv pip check --python /opt/venv
+# what is in the image, with versions, hashes and licences, stands in the image (CycloneDX)
+COPY deploy/supply_chain /build/deploy/supply_chain
+RUN cd /build && /opt/venv/bin/python -m deploy.supply_chain sbom /build/requirements.txt \
+    --name kreislauf-airflow --version 0.1.0 --output /opt/venv/sbom.cdx.json
 
 FROM ${AIRFLOW_IMAGE} AS airflow
 USER root

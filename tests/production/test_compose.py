@@ -40,11 +40,24 @@ SECRETS = {
     "AIRFLOW_DB_PASSWORD",
     "AIRFLOW_FERNET_KEY",
     "AIRFLOW_JWT_SECRET",
+    "AIRFLOW_WATCHER_PASSWORD",
+    "GRAFANA_ADMIN_PASSWORD",
     "KREISLAUF_DB_PASSWORD",
+    "MLFLOW_DB_PASSWORD",
     "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "SERVICE_DB_PASSWORD",
 }
 PUBLISHED = {"api-server": "8080", "prediction-service": "8000"}
-AIRFLOW_COMPONENTS = {"api-server", "scheduler", "dag-processor"}
+WITH_DATABASE = {"api-server", "scheduler", "dag-processor", "triggerer"}
+AIRFLOW_COMPONENTS = WITH_DATABASE | {"worker"}
+OTHERS = {
+    "postgres", "redis", "migrate", "watcher", "mlflow", "prediction-service", "statsd-exporter", "prometheus", "grafana",
+    "dask-scheduler", "dask-worker", "object-storage",
+}  # fmt: skip
+EVERY_PROFILE = "celery,grafana,dask,object-storage"
+# images that have nothing to check with, or that tell by the connections of others
+UNCHECKED = {"statsd-exporter", "dask-worker", "object-storage"}
 
 
 @cache
@@ -137,54 +150,96 @@ def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def services(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Services:
     """The services as Compose understands them, from `.env.example` with every secret filled in."""
-    values = {**example_variables(), **made_up_secrets()}
+    values = {**example_variables(), **made_up_secrets(), "COMPOSE_PROFILES": EVERY_PROFILE}
     answer = run_config(command, write_env(tmp_path_factory.mktemp("env") / "env", values))
     assert answer.returncode == 0, answer.stderr
     found: Services = yaml.safe_load(answer.stdout)["services"]
     return found
 
 
+@pytest.fixture(scope="module")
+def networks() -> dict[str, Any]:
+    """The networks as the file has them: 1.29 tells of them otherwise."""
+    found: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())["networks"]
+    return found
+
+
 class TestCompose:
     def test_services(self, services: Services) -> None:
-        others = {"postgres", "migrate", "prediction-service", "prometheus", "watcher"}
-        assert set(services) == AIRFLOW_COMPONENTS | others
+        assert set(services) == AIRFLOW_COMPONENTS | OTHERS
+
+    def test_what_runs_by_default(self, command: tuple[str, ...], tmp_path: Path) -> None:
+        if command == ("docker-compose",):
+            pytest.skip("1.29 starts by profiles, but lists all services")
+        values = {**example_variables(), **made_up_secrets()}
+        answer = run_config(command, write_env(tmp_path / "env", values), "--services")
+        assert set(answer.stdout.split()) == AIRFLOW_COMPONENTS | OTHERS - {
+            "dask-scheduler", "dask-worker", "object-storage",
+        }  # fmt: skip
+
+    def test_local_executor(self, command: tuple[str, ...], tmp_path: Path) -> None:
+        """Without Celery, neither its workers nor their broker."""
+        if command == ("docker-compose",):
+            pytest.skip("1.29 starts by profiles, but lists all services")
+        values = {**example_variables(), **made_up_secrets(), "COMPOSE_PROFILES": "local-executor"}
+        answer = run_config(command, write_env(tmp_path / "env", values), "--services")
+        assert not {"worker", "redis"} & set(answer.stdout.split())
+        assert "scheduler" in answer.stdout.split()
+
+    def test_every_service_is_locked_down(self, services: Services) -> None:
+        for name, service in services.items():
+            assert service["read_only"], name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert service["mem_limit"], name
+            assert service["pids_limit"], name
+            assert service["logging"]["options"]["max-size"], name
 
     def test_every_service_has_a_health_check_or_is_one_shot(self, services: Services) -> None:
         once = one_shots(services)
         assert once == {"migrate"}
         assert services["migrate"]["restart"] == "no"
-        for name in services.keys() - once:
+        for name in services.keys() - once - UNCHECKED:
             check = services[name]["healthcheck"]
             assert check["test"][0] in ("CMD", "CMD-SHELL"), name
             assert {"interval", "timeout", "retries", "start_period"} <= check.keys(), name
 
     def test_health_checks_end_by_themselves_and_do_not_start_airflow(self, services: Services) -> None:
-        for name in services.keys() - one_shots(services):
+        for name in services.keys() - one_shots(services) - UNCHECKED:
             line = " ".join(services[name]["healthcheck"]["test"])
             assert not re.search(r"\bairflow\b", line), name
-            assert re.search(r"( -m | -t |timeout[= ])\d|--max-time", line), f"{name}: {line}"
+            assert re.search(r"( -m | -t | -T |timeout[= ])\d|--max-time", line), f"{name}: {line}"
 
     def test_only_loopback_ports_are_published(self, services: Services) -> None:
         published = {name: dict(published_ports(service)) for name, service in services.items()}
         expected = {name: {"127.0.0.1": port} for name, port in PUBLISHED.items()}
         assert {name: ports for name, ports in published.items() if ports} == expected
 
-    def test_only_what_needs_it_leaves_the_internal_network(self, services: Services) -> None:
-        assert all("internal" in service["networks"] for service in services.values())
+    def test_only_what_needs_it_leaves_the_internal_networks(
+        self, services: Services, networks: dict[str, Any]
+    ) -> None:
         outside = {name for name, service in services.items() if "edge" in service["networks"]}
-        assert outside == {*PUBLISHED, "scheduler"}
+        # what publishes a port, and what reads sources: tasks and triggers
+        assert outside == {*PUBLISHED, "scheduler", "triggerer", "worker"}
+        assert {name for name, network in networks.items() if not (network or {}).get("internal")} == {"edge"}
 
     def test_airflow_components_share_their_settings(self, services: Services) -> None:
-        environments = [environment_of(services[name]) for name in sorted(AIRFLOW_COMPONENTS)]
-        migrating = environment_of(services["migrate"])
-        assert migrating.pop("AIRFLOW_ADMIN_PASSWORD")
-        watching = environment_of(services["watcher"])
-        assert watching.pop("KREISLAUF_AIRFLOW_PASSWORD")
-        assert all(environment == migrating for environment in (*environments, watching))
+        """Whatever two of them set, they set alike: a different JWT issuer, say, makes every task fail."""
+        own = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__METRICS__STATSD_ON"}
+        seen: dict[str, set[str]] = {}
+        for name in AIRFLOW_COMPONENTS | {"migrate", "watcher"}:
+            for variable, value in environment_of(services[name]).items():
+                seen.setdefault(variable, set()).add(value)
+        assert {variable for variable, values in seen.items() if len(values) > 1} == own
+
+    def test_workers_have_no_way_to_airflows_database(self, services: Services) -> None:
+        address = environment_of(services["worker"])["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        assert address == "postgresql+psycopg2://workers-have-no-database/airflow"
+        assert "airflow:" not in json.dumps(environment_of(services["worker"]))
 
     def test_airflow_settings_exist(self, services: Services) -> None:
         """A misspelt setting would be ignored in silence."""
-        found = environment_of(services["scheduler"])
+        found = environment_of(services["scheduler"]) | environment_of(services["api-server"])
         names = [name.split("__")[1:] for name in found if name.startswith("AIRFLOW__")]
         sections = airflow_options()
         unknown = [name for name in names if name[1].lower() not in sections.get(name[0].lower(), ())]
@@ -207,15 +262,20 @@ class TestCompose:
     def test_each_secret_reaches_only_whom_it_concerns(self, services: Services) -> None:
         """The prediction service, which strangers' requests reach, holds no key of Airflow's."""
         values = made_up_secrets()
-        airflow = AIRFLOW_COMPONENTS | {"migrate", "watcher"}
+        core = WITH_DATABASE | {"migrate"}
         expected = {
-            "AIRFLOW_ADMIN_PASSWORD": {"migrate", "watcher"},
-            "AIRFLOW_API_SECRET_KEY": airflow,
-            "AIRFLOW_DB_PASSWORD": airflow | {"postgres"},
-            "AIRFLOW_FERNET_KEY": airflow,
-            "AIRFLOW_JWT_SECRET": airflow,
-            "KREISLAUF_DB_PASSWORD": airflow | {"postgres", "prediction-service"},
+            "AIRFLOW_ADMIN_PASSWORD": {"migrate"},
+            "AIRFLOW_API_SECRET_KEY": {"api-server"},
+            "AIRFLOW_DB_PASSWORD": core | {"postgres"},
+            "AIRFLOW_FERNET_KEY": core,
+            "AIRFLOW_JWT_SECRET": {"api-server", "scheduler"},
+            "AIRFLOW_WATCHER_PASSWORD": {"migrate", "watcher"},
+            "GRAFANA_ADMIN_PASSWORD": {"grafana"},
+            "KREISLAUF_DB_PASSWORD": core | {"worker", "watcher", "postgres"},
+            "MLFLOW_DB_PASSWORD": {"mlflow", "postgres"},
             "POSTGRES_PASSWORD": {"postgres"},
+            "REDIS_PASSWORD": {"redis", "scheduler", "worker"},
+            "SERVICE_DB_PASSWORD": {"prediction-service", "postgres"},
         }
         found = {
             secret: {name for name, one in services.items() if value in json.dumps(one)}
@@ -229,21 +289,22 @@ class TestCompose:
         folders = {name: sources_of(services[name]).get(home) for name in services}
         writers = AIRFLOW_COMPONENTS | {"migrate"}
         assert {name for name, folder in folders.items() if folder == ("kreislauf", False)} == writers
-        assert folders["prediction-service"] == ("kreislauf", True)
+        readers = {name for name, folder in folders.items() if folder == ("kreislauf", True)}
+        assert readers == {"prediction-service", "watcher"}
 
     def test_mounted_files_exist(self, services: Services) -> None:
         own = [
             Path(source)
-            for name in ("postgres", "prometheus")
+            for name in ("postgres", "prometheus", "statsd-exporter", "grafana")
             for source, _read_only in sources_of(services[name]).values()
             if "/" in source
         ]
-        assert len(own) == 3
+        assert len(own) == 6
         assert all(path.exists() for path in own)
 
     @pytest.mark.parametrize("missing", sorted(SECRETS))
     def test_a_missing_secret_is_named(self, missing: str, command: tuple[str, ...], tmp_path: Path) -> None:
-        values = {**made_up_secrets(), missing: ""}
+        values = {**made_up_secrets(), "COMPOSE_PROFILES": EVERY_PROFILE, missing: ""}
         answer = run_config(command, write_env(tmp_path / "env", values), "--quiet")
         assert answer.returncode != 0
         assert f"set {missing} in .env" in answer.stderr
@@ -255,7 +316,9 @@ class TestCompose:
         self, command: tuple[str, ...], services: Services, tmp_path: Path
     ) -> None:
         """The example shows the defaults: leaving them out changes nothing."""
-        answer = run_config(command, write_env(tmp_path / "env", made_up_secrets()))
+        answer = run_config(
+            command, write_env(tmp_path / "env", made_up_secrets() | {"COMPOSE_PROFILES": EVERY_PROFILE})
+        )
         assert answer.returncode == 0, answer.stderr
         assert yaml.safe_load(answer.stdout)["services"] == services
 
@@ -268,13 +331,18 @@ def airflow_options() -> dict[str, set[str]]:
     path = Path(next(iter(spec.submodule_search_locations))) / "config_templates" / "config.yml"
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     sections = yaml.load(path.read_text(), Loader=loader)
+    from airflow.providers.celery import get_provider_info as celery
+    from airflow.providers.fab import get_provider_info as fab
+
+    for provider in (celery, fab):
+        sections |= provider.get_provider_info()["config"]
     return {name: set(section["options"]) for name, section in sections.items()}
 
 
 class TestEnvExample:
     def test_names_every_variable_and_no_other(self) -> None:
         used = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE_FILE.read_text()))
-        assert set(example_variables()) == used
+        assert set(example_variables()) == used | {"COMPOSE_PROFILES"}
 
     def test_has_no_default_secret(self) -> None:
         variables = example_variables()
@@ -326,13 +394,18 @@ def all_of(instructions: Instructions, name: str) -> list[str]:
 class TestDockerfile:
     def test_has_both_targets_on_bases_that_can_be_replaced(self) -> None:
         head, targets = parse_dockerfile()
-        assert list(targets) == ["service", "airflow"]
+        assert list(targets) == ["service-environment", "service", "airflow-environment", "airflow"]
         assert set(all_of(head, "ARG")) == {
             "AIRFLOW_IMAGE=apache/airflow:3.3.2-python3.12",
             "PYTHON_IMAGE=python:3.12-slim",
         }
         assert all_of(targets["airflow"], "FROM") == ["${AIRFLOW_IMAGE} AS airflow"]
         assert all_of(targets["service"], "FROM") == ["${PYTHON_IMAGE} AS service"]
+        for name in ("airflow", "service"):
+            (base, _), (environment, _) = (
+                all_of(targets[one], "FROM")[0].split(" AS ") for one in (name, f"{name}-environment")
+            )
+            assert base == environment, "an environment runs only on the Python that it was made with"
 
     def test_the_base_is_the_locked_airflow(self) -> None:
         head, _ = parse_dockerfile()
@@ -348,12 +421,11 @@ class TestDockerfile:
         [("airflow", "requirements.txt"), ("service", "requirements-service.txt")],
     )
     def test_installs_with_hashes_only(self, target: str, requirements: str) -> None:
-        instructions = parse_dockerfile()[1][target]
-        installs = [run for run in all_of(instructions, "RUN") if "pip install" in run]
-        assert len(installs) == 1
-        assert installs[0].count("pip install") == 1
-        assert "--require-hashes -r /opt/requirements.txt" in installs[0]
-        assert f"{requirements} /opt/requirements.txt" in all_of(instructions, "COPY")
+        targets = parse_dockerfile()[1]
+        (install,) = [run for run in all_of(targets[f"{target}-environment"], "RUN") if "pip install" in run]
+        assert install.count("pip install") == install.count("--require-hashes") == 2
+        assert f"--require-hashes -r /build/{requirements}" in install
+        assert not [run for run in all_of(targets[target], "RUN") if "install -r" in run or "pip " in run]
 
     @pytest.mark.parametrize("target", ["airflow", "service"])
     def test_ends_as_a_numbered_user_that_is_not_root(self, target: str) -> None:
@@ -371,12 +443,19 @@ class TestDockerfile:
 
     def test_the_service_holds_nothing_but_the_domain(self) -> None:
         copied = all_of(parse_dockerfile()[1]["service"], "COPY")
-        assert copied == ["requirements-service.txt /opt/requirements.txt", "include ./include"]
+        assert copied == ["--from=service-environment /opt/venv /opt/venv", "include ./include"]
 
     def test_airflow_holds_the_bundle(self) -> None:
         instructions = parse_dockerfile()[1]["airflow"]
         copied = {copy.split()[0] for copy in all_of(instructions, "COPY")}
-        assert copied == {"requirements.txt", ".airflowignore", "dags", "plugins", "include"}
+        assert copied == {
+            "--from=airflow-environment",
+            ".airflowignore",
+            "dags",
+            "plugins",
+            "deploy",
+            "include",
+        }
         assert all_of(instructions, "WORKDIR") == [BUNDLE_ROOT]
         assert any(f"PYTHONPATH={BUNDLE_ROOT}" in env for env in all_of(instructions, "ENV"))
 
@@ -384,9 +463,10 @@ class TestDockerfile:
         allowed = (ROOT / ".dockerignore").read_text().splitlines()
         for instructions in parse_dockerfile()[1].values():
             for copy in all_of(instructions, "COPY"):
-                source = copy.split()[0]
-                assert (ROOT / source).exists()
-                assert f"!{source}" in allowed
+                *sources, _target = copy.split()
+                for source in sources if not copy.startswith("--from=") else ():
+                    assert (ROOT / source).exists()
+                    assert f"!{source.partition('/')[0]}" in allowed
 
     def test_the_service_checks_its_own_health(self, services: Services) -> None:
         """The image's check, for those who run it without Compose, is the one in the Compose file."""
@@ -399,13 +479,3 @@ class TestDockerfile:
     def test_needs_no_buildkit(self) -> None:
         text = (ROOT / "Dockerfile").read_text()
         assert not re.search(r"--mount|--chmod|<<|^# *syntax", text, re.MULTILINE)
-
-
-class TestPrometheus:
-    def test_scrapes_the_prediction_service(self) -> None:
-        folder = ROOT / "include" / "observability" / "prometheus"
-        config = yaml.safe_load((folder / "prometheus.yml").read_text())
-        (job,) = config["scrape_configs"]
-        assert job["static_configs"] == [
-            {"targets": [f"prediction-service:{PUBLISHED['prediction-service']}"]}
-        ]
