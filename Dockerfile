@@ -15,7 +15,8 @@ RUN python3 -m venv /build/uv \
  && /build/uv/bin/uv venv --quiet --python "$(command -v python3)" /opt/venv \
  && /build/uv/bin/uv pip install --quiet --no-cache --python /opt/venv --no-deps --only-binary=:all: \
     --compile-bytecode --require-hashes -r /build/requirements-service.txt \
- && /build/uv/bin/uv pip check --python /opt/venv
+ && /build/uv/bin/uv pip check --python /opt/venv \
+ && rm -f /opt/venv/.lock
 # what is in the image, with versions, hashes and licences, stands in the image (CycloneDX)
 COPY deploy/supply_chain /build/deploy/supply_chain
 RUN cd /build && /opt/venv/bin/python -m deploy.supply_chain sbom /build/requirements-service.txt \
@@ -63,7 +64,8 @@ RUN python3 -m venv /build/uv \
  && /build/uv/bin/uv venv --quiet --python "$(command -v python3)" /opt/venv \
  && /build/uv/bin/uv pip install --quiet --no-cache --python /opt/venv --no-deps --only-binary=:all: \
     --compile-bytecode --require-hashes -r /build/requirements.txt \
- && /build/uv/bin/uv pip check --python /opt/venv
+ && /build/uv/bin/uv pip check --python /opt/venv \
+ && rm -f /opt/venv/.lock
 # what is in the image, with versions, hashes and licences, stands in the image (CycloneDX)
 COPY deploy/supply_chain /build/deploy/supply_chain
 RUN cd /build && /opt/venv/bin/python -m deploy.supply_chain sbom /build/requirements.txt \

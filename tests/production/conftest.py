@@ -8,14 +8,16 @@ import platform
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.production.deployment import Deployment, copied_tree, free_port, removed_at_the_end, written_env
+from tests.production.deployment import Deployment, copied_tree, read_env, removed_at_the_end, written_env
 from tests.production.engine import ROOT, docker, ensure_engine, ensure_images
 from tests.production.slow_sources import put_use_case, slow_sources, world_for_tests
 from tests.support.missing import missing
+from tests.support.ports import free_port
 
 RESULTS = ROOT / "benchmarks" / "results" / "deployment.json"
 
@@ -31,29 +33,46 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def deployment(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A tree with secrets and built images; the first test starts it."""
-    folder = tmp_path_factory.mktemp("deployment")
+    """A tree with secrets; the first test builds and starts it.
+
+    With ``KREISLAUF_KEEP=1`` it goes on running afterwards; ``KREISLAUF_REUSE=TREE`` takes such a one.
+    """
     world = world_for_tests()
-    tree = copied_tree(folder / "tree")
-    put_use_case(tree, world)
-    project = f"kreislauf-test-{os.getpid()}"
-    one = Deployment(tree, project)
-    with slow_sources(world) as sources, removed_at_the_end(one):
+    reused = os.environ.get("KREISLAUF_REUSE")
+    tree = Path(reused) if reused else copied_tree(tmp_path_factory.mktemp("deployment") / "tree")
+    one = Deployment(tree, f"kreislauf-test-{os.getpid()}")
+    if reused:
+        one.variables = read_env(tree)
+        one.project = one.variables["COMPOSE_PROJECT_NAME"]
+    else:
+        put_use_case(tree, world)
         one.tool("secrets")
-        one.variables = written_env(tree, {
-            **sources,
-            "AIRFLOW_PARALLELISM": "8",
-            "AIRFLOW_PORT": str(free_port()),
-            "COMPOSE_PROFILES": "celery",  # without Grafana, for which there is no stand-in
-            "KREISLAUF_REQUIREMENTS_SCHEDULE": "0 0 1 1 *",  # nothing starts by itself
-            "KREISLAUF_SECRET_GITHUB_TOKEN": "canary-of-the-github-token",
-            "KREISLAUF_SECRET_STACKEXCHANGE_KEY": "canary-of-the-stackexchange-key",
-            "KREISLAUF_TAG": project,
-            "SERVICE_PORT": str(free_port()),
-        })  # fmt: skip
+    port = int(one.variables.get("SOURCES_PORT") or free_port())
+    with slow_sources(world, port) as sources, removed_at_the_end(one):
+        if not reused:
+            one.variables = written_env(tree, {**settings(one.project), **sources, "SOURCES_PORT": str(port)})
         yield one
     if os.environ.get("KREISLAUF_KEEP") != "1":
-        docker("image", "rm", f"kreislauf-airflow:{project}", f"kreislauf-service:{project}", check=False)
+        docker(
+            "image", "rm", f"kreislauf-airflow:{one.project}", f"kreislauf-service:{one.project}", check=False
+        )
+
+
+def settings(project: str) -> dict[str, str]:
+    """What a deployment under test has otherwise than `.env.example`."""
+    return {
+        "AIRFLOW_PARALLELISM": "8",
+        "AIRFLOW_PORT": str(free_port()),
+        "COMPOSE_PROFILES": "celery",  # without Grafana, for which there is no stand-in
+        "COMPOSE_PROJECT_NAME": project,
+        # more than both workers take: their number decides how fast files are read
+        "KREISLAUF_POOL_COLLECTION": "6",
+        "KREISLAUF_REQUIREMENTS_SCHEDULE": "0 0 1 1 *",  # nothing starts by itself
+        "KREISLAUF_SECRET_GITHUB_TOKEN": "canary-of-the-github-token",
+        "KREISLAUF_SECRET_STACKEXCHANGE_KEY": "canary-of-the-stackexchange-key",
+        "KREISLAUF_TAG": project,
+        "SERVICE_PORT": str(free_port()),
+    }
 
 
 @pytest.fixture(scope="session")

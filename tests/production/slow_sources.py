@@ -37,9 +37,9 @@ class _Server(WorldServer):
 
     handler = _SlowHandler
 
-    def __init__(self, sources: SimulatedSources, host: str) -> None:
+    def __init__(self, sources: SimulatedSources, host: str, port: int) -> None:
         self.sources, self.host = sources, host
-        ThreadingHTTPServer.__init__(self, (host, 0), self.handler)
+        ThreadingHTTPServer.__init__(self, (host, port), self.handler)
 
     @property
     def url(self) -> str:
@@ -47,11 +47,11 @@ class _Server(WorldServer):
 
 
 @contextmanager
-def slow_sources(world: World) -> Iterator[dict[str, str]]:
+def slow_sources(world: World, port: int) -> Iterator[dict[str, str]]:
     """Serve a world to containers; the variables with which a deployment collects from it."""
     subnet = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Subnet}}").stdout.strip()
     this_computer = str(next(ip_network(subnet).hosts()))
-    with _Server(SimulatedSources(world), this_computer) as server:
+    with _Server(SimulatedSources(world), this_computer, port) as server:
         yield {"KREISLAUF_MIRRORS": json.dumps(mirrors(server.url)), "KREISLAUF_ALLOWED_HOSTS": server.url}
 
 

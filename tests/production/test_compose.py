@@ -242,6 +242,8 @@ class TestCompose:
         found = environment_of(services["scheduler"]) | environment_of(services["api-server"])
         names = [name.split("__")[1:] for name in found if name.startswith("AIRFLOW__")]
         sections = airflow_options()
+        # read by the scheduler with a default of its own, and in no list of options
+        sections["scheduler"].add("num_stuck_in_queued_retries")
         unknown = [name for name in names if name[1].lower() not in sections.get(name[0].lower(), ())]
         assert names
         assert unknown == []

@@ -59,6 +59,9 @@ def _options() -> dict[str, list[str]]:
         [sys.executable, "-c", _OPTIONS], capture_output=True, text=True, check=True, timeout=120
     )
     found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    found["scheduler"].append(
+        "num_stuck_in_queued_retries"
+    )  # read with a default of its own, and listed nowhere
     return found
 
 
