@@ -47,8 +47,8 @@ def many(size: Size) -> dict[str, Any]:
     """Seconds of reading the DAGs, and of monitoring passes, over many use cases."""
     WORK.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=WORK, prefix="many-") as folder:
-        settings = _settings(Path(folder))
-        _register(settings, size.use_cases)
+        settings = settings_of(Path(folder))
+        register(settings, size.use_cases)
         parsed, passed = (_alone(part, settings) for part in ("parse", "passes"))
     return {
         "many": {"use_cases": size.use_cases, "parse": parsed, "passes": passed},
@@ -56,14 +56,15 @@ def many(size: Size) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _settings(home: Path) -> Settings:
+def settings_of(home: Path) -> Settings:
+    """Of an installation of its own."""
     return Settings(
         home=home, use_cases=home / "use_cases", store_url="", tables_url="", tracking_url="none", signing_key="",
         trusted_keys="",
     )  # fmt: skip
 
 
-def _register(settings: Settings, number: int) -> None:
+def register(settings: Settings, number: int) -> None:
     """Folders with contracts, signatures, live releases, and logs."""
     store = Store(settings.store)
     store.upgrade()

@@ -61,7 +61,7 @@ def measured(use_case: str) -> dict[str, Any]:
     WORK.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory(dir=WORK, prefix="reuse-") as folder,
-        _installed(use_case, Path(folder)) as installed,
+        installed_around(use_case, Path(folder)) as installed,
     ):
         times, changes = installed.world.times(), installed.world.changes() or []
         later = [one for one in times[1:] if one >= changes[0]][AFTER]
@@ -146,7 +146,7 @@ class Installed:
 
 
 @contextmanager
-def _installed(use_case: str, home: Path) -> Iterator[Installed]:
+def installed_around(use_case: str, home: Path, tracking_url: str = "none") -> Iterator[Installed]:
     """An installation of its own around one use case, which has signed its contract."""
     port = reserve_port(8190)
     options = WorldOptions(use_case)
@@ -156,7 +156,7 @@ def _installed(use_case: str, home: Path) -> Iterator[Installed]:
     world = make_world(options, contract, Place(home / "use_cases", url, home / "world"))
     settings = Settings(
         home=home, use_cases=home / "use_cases", clock="given", store_url="", tables_url="", data="",
-        tracking_url="none", training_jobs=1, mirrors=world.environment().get("KREISLAUF_MIRRORS", ""),
+        tracking_url=tracking_url, training_jobs=1, mirrors=world.environment().get("KREISLAUF_MIRRORS", ""),
     )  # fmt: skip
     store = Store(settings.store)
     store.upgrade()

@@ -65,7 +65,7 @@ class Running:
 
     def cpu(self) -> float:
         """Seconds of user and system time that its processes have taken so far."""
-        return sum(_cpu(pid) for pid in family(self.pid))
+        return cpu_of(self.pid)
 
     def mib(self) -> float:
         """Memory of its largest process in MiB, shared pages counted in proportion."""
@@ -115,6 +115,11 @@ def family(pid: int) -> list[int]:
     for one in found:  # grows while it is read
         found += [child for child, parent in parents.items() if parent == one]
     return found
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of user and system time that a process and all that stem from it have taken so far."""
+    return sum(_cpu(one) for one in family(pid))
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

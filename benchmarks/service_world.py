@@ -45,10 +45,10 @@ class World:
     key: str
 
     @classmethod
-    def new(cls, home: Path) -> World:
-        """An installation in a folder that is emptied."""
+    def new(cls, home: Path, store_url: str = "") -> World:
+        """An installation in a folder that is emptied; its store is SQLite there, or at an address."""
         shutil.rmtree(home, ignore_errors=True)
-        settings = Settings(home=home, store_url="", tables_url="", tracking_url="none", clock="wall")
+        settings = Settings(home=home, store_url=store_url, tables_url="", tracking_url="none", clock="wall")
         store = Store(settings.store)
         store.upgrade()
         with store.write() as db:
