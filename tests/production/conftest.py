@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.production.deployment import Deployment, copied_tree, read_env, removed_at_the_end, written_env
-from tests.production.engine import ROOT, docker, ensure_engine, ensure_images
+from tests.production.engine import ROOT, docker, ensure_compose_v2, ensure_engine, ensure_images
 from tests.production.slow_sources import put_use_case, slow_sources, world_for_tests
 from tests.support.missing import missing
 from tests.support.ports import free_port
@@ -28,6 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> None:
     if shutil.which("docker") is None:
         missing("Docker", "docker.io")
     ensure_engine(tmp_path_factory.mktemp("engine") / "dockerd.log")
+    ensure_compose_v2()
     ensure_images()
 
 
@@ -67,7 +68,7 @@ def settings(project: str) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": project,
         # more than both workers take: their number decides how fast files are read
         "KREISLAUF_POOL_COLLECTION": "6",
-        "KREISLAUF_REQUIREMENTS_SCHEDULE": "0 0 1 1 *",  # nothing starts by itself
+        "KREISLAUF_REQUIREMENTS_SCHEDULE": "",  # nothing starts by itself
         "KREISLAUF_SECRET_GITHUB_TOKEN": "canary-of-the-github-token",
         "KREISLAUF_SECRET_STACKEXCHANGE_KEY": "canary-of-the-stackexchange-key",
         "KREISLAUF_TAG": project,

@@ -171,17 +171,19 @@ def compose_command() -> list[str]:
 
 
 def written_env(tree: Path, changes: Mapping[str, str]) -> dict[str, str]:
-    """Have the tool write `.env` with secrets, then set variables; what it holds."""
+    """Set variables in `.env`; what it holds then."""
     path = tree / ".env"
     lines = path.read_text().splitlines() if path.exists() else []
     kept = [line for line in lines if line.partition("=")[0] not in changes]
     path.touch(mode=0o600)
     path.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in changes.items())]) + "\n")
-    return dict(
-        line.split("=", 1)
-        for line in path.read_text().splitlines()
-        if "=" in line and not line.startswith("#")
-    )
+    return read_env(tree)
+
+
+def read_env(tree: Path) -> dict[str, str]:
+    """What `.env` of a tree holds."""
+    lines = (tree / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 @contextmanager

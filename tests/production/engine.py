@@ -1,7 +1,8 @@
 """A Docker engine for the tests, and stand-ins for the base images where no image registry can be reached.
 
-``python -m tests.production.engine`` starts the engine if there is none and makes every image that Compose's file
-names and this computer does not have: from Debian's packages, under the official name, labelled as a stand-in.
+``python -m tests.production.engine`` starts the engine if there is none, sees to Compose v2, and makes every image that
+Compose's file names and this computer does not have: from Debian's packages, under the official name, labelled as a
+stand-in.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STANDINS = Path(__file__).parent / "standins"
 BASE, DEBIAN = "kreislauf-standin:base", "debian:bookworm-slim"
 LABEL = "kreislauf.standin"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 # variable of .env.example -> folder of the stand-in; Grafana has none
 STAND_INS = {
@@ -61,6 +63,41 @@ def ensure_engine(log: Path) -> None:
             return
         time.sleep(1)
     raise RuntimeError(f"Docker's engine does not answer; its log: {log.read_text()[-2000:]}")
+
+
+def ensure_compose_v2() -> None:
+    """Compose v2 as Docker's plugin, from Debian 13's package, where Debian 12 has 1.29 only; it stays."""
+    if (
+        subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+        or os.geteuid() != 0
+    ):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for name in ("lists/partial", "cache/archives/partial"):
+            (place / name).mkdir(parents=True)
+        (place / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} trixie main\n")
+        apt = [
+            "apt-get", "-qq", "-o", f"Dir::Etc::sourcelist={place}/sources.list", "-o", "Dir::Etc::sourceparts=-",
+            "-o", f"Dir::State::lists={place}/lists", "-o", f"Dir::Cache={place}/cache",
+            "-o", "APT::Sandbox::User=root",
+        ]  # fmt: skip
+        for words in (["update"], ["download", "docker-compose"]):
+            subprocess.run([*apt, *words], cwd=place, check=True, capture_output=True, timeout=300)
+        (package,) = place.glob("*.deb")
+        subprocess.run(["dpkg-deb", "-x", str(package), str(place / "tree")], check=True, timeout=60)
+        plugins = Path.home() / ".docker" / "cli-plugins"
+        plugins.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "tree/usr/libexec/docker/cli-plugins/docker-compose", plugins)
+
+
+def _mirror() -> str:
+    """Where this computer has its Debian packages from."""
+    said = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return next(line.split()[0] for line in said.splitlines() if line.endswith(" bookworm"))
 
 
 def official_names() -> dict[str, str]:
@@ -124,4 +161,5 @@ def _debian() -> None:
 
 if __name__ == "__main__":
     ensure_engine(Path(tempfile.gettempdir()) / "kreislauf-dockerd.log")
+    ensure_compose_v2()
     print("\n".join(f"made {name}" for name in ensure_images()) or "every image is there")
