@@ -17,7 +17,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source audit backup bench-collection bench-generality bench-monitoring bench-science bench-service check-deployment down restore secrets up upgrade help licences mlflow setup setup-dev run start test check format reference requirements sbom schema clean
+.PHONY: add-source audit backup bench-collection bench-generality bench-monitoring bench-science bench-service check-deployment down restore secrets up upgrade help licences mlflow setup setup-dev run start test test-deployment engine check format reference requirements sbom schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -57,6 +57,12 @@ start: setup ## Run your own use cases until Ctrl-C: BEGIN=name begins one at on
 
 test: setup-dev ## Run all tests, in JOBS processes; ARGS goes to pytest
 	$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder) $(ARGS)
+
+test-deployment: engine ## Start the whole stack in Docker and break it on purpose; writes benchmarks/results/deployment.json
+	KREISLAUF_WRITE_RESULTS=1 $(BIN)/python -m pytest tests/production/test_deployment.py -m deployment -x $(ARGS)
+
+engine: setup-dev
+	$(BIN)/python -m tests.production.engine
 
 check: setup-dev ## Lint, types, import directions, contracts
 	$(BIN)/ruff check .
