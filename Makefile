@@ -101,7 +101,8 @@ reference: setup-dev ## Write docs/reference from the models and the command lin
 add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downloads
 	$(BIN)/python -m include.kreislauf add-source "$(NAME)"
 
-STACK = @$(PYTHON) -m deploy.stack $(if $(MIN_FREE_GB),--min-free-gb $(MIN_FREE_GB))
+STACK = @$(PYTHON) -m deploy.stack $(if $(MIN_FREE_GB),--min-free-gb $(MIN_FREE_GB)) \
+	$(if $(filter 1,$(PUBLISH)),--file docker-compose.yaml --file deploy/publish.yaml)
 STARTING = $(if $(filter 0,$(BUILD)),--no-build) $(if $(filter 0,$(CANARY)),--no-canary) $(if $(WORKERS),--workers $(WORKERS))
 
 secrets: ## Deployment: write .env, with a fresh value for each secret that has none
@@ -110,7 +111,7 @@ secrets: ## Deployment: write .env, with a fresh value for each secret that has 
 check-deployment: ## Deployment: find all that would keep `make up` from working; changes nothing
 	$(STACK) check
 
-up: ## Deployment: check, build, start, and prove it by the canary: WORKERS=n, BUILD=0, CANARY=0, MIN_FREE_GB=10
+up: ## Deployment: check, build, start, and prove it by the canary: WORKERS=n, PUBLISH=1, BUILD=0, CANARY=0, MIN_FREE_GB=10
 	$(STACK) up $(STARTING)
 
 down: ## Deployment: stop, keep all data; VOLUMES=1 CONFIRM=name deletes them

@@ -304,6 +304,25 @@ class TestCompose:
         assert len(own) == 6
         assert all(path.exists() for path in own)
 
+    def test_published_for_the_operator_is_on_loopback_too(
+        self, command: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        values = {**made_up_secrets(), "COMPOSE_PROFILES": EVERY_PROFILE}
+        env = write_env(tmp_path / "env", values)
+        files = ["-f", str(COMPOSE_FILE), "-f", str(ROOT / "deploy" / "publish.yaml")]
+        said = subprocess.run(
+            [*command, *files, "--env-file", str(env), "config"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=ROOT,
+        )
+        assert said.returncode == 0, said.stderr
+        services = yaml.safe_load(said.stdout)["services"]
+        published = {name: dict(published_ports(one)) for name, one in services.items() if one.get("ports")}
+        assert set(published) == {*PUBLISHED, "grafana", "mlflow", "prometheus"}
+        assert {address for ports in published.values() for address in ports} == {"127.0.0.1"}
+
     @pytest.mark.parametrize("missing", sorted(SECRETS))
     def test_a_missing_secret_is_named(self, missing: str, command: tuple[str, ...], tmp_path: Path) -> None:
         values = {**made_up_secrets(), "COMPOSE_PROFILES": EVERY_PROFILE, missing: ""}

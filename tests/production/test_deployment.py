@@ -404,7 +404,7 @@ class TestRestore:
     ) -> None:
         traffic.__exit__(None, None, None)
         before = _state(deployment)
-        deployment.tool("backup", str(tmp_path))
+        deployment.tool("backup", "--to", str(tmp_path))
         (saved,) = [one for one in tmp_path.iterdir() if one.is_dir()]
         deployment.compose("down", "-v", "-t", "5")
         assert (
@@ -413,7 +413,7 @@ class TestRestore:
             ).stdout
             == ""
         )
-        deployment.tool("restore", str(saved))
+        deployment.tool("restore", "--from", str(saved))
         deployment.tool("up", "--no-build", "--workers", "1", "--no-canary")
         deployment.login()
         after = _state(deployment)
