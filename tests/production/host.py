@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -37,10 +38,21 @@ class Host:
     @property
     def stack(self) -> Stack:
         """The stack as it is found now."""
-        (self.programs / "world.json").write_text(json.dumps(self.world))
+        (self.programs / "world").write_text(repr(self._answers()))
         return Stack.here(
             self.root, {"PATH": f"{self.programs}:{os.environ['PATH']}", **self.variables}, project=PROJECT
         )
+
+    def _answers(self) -> dict[str, Any]:
+        """The world, with what Docker tells in JSON."""
+        containers = self.world["containers"]
+        return {
+            **self.world,
+            "info": json.dumps(self.world["info"]),
+            "containers": json.dumps(containers),
+            "ids": "\n".join(map(str, range(len(containers)))),
+            "volumes": {name: json.dumps(contents) for name, contents in self.world["volumes"].items()},
+        }
 
     @property
     def programs(self) -> Path:
@@ -62,8 +74,8 @@ class Host:
     @property
     def calls(self) -> list[list[str]]:
         """What Docker was asked, in its order."""
-        path = self.programs / "calls.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        path = self.programs / "calls"
+        return [ast.literal_eval(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     @property
     def changes(self) -> list[list[str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,7 +133,8 @@ def test_progress_names_what_is_awaited(
         host.world["containers"][0]["State"]["Health"]["Status"] = "healthy"
         assert host.stack
 
-    monkeypatch.setattr(waiting.time, "sleep", becomes_healthy)
+    # not the sleep of everybody: subprocess sleeps too, while a program takes its time to end
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(sleep=becomes_healthy, monotonic=time.monotonic))
     wait_until_healthy(stack, 60)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith(" s  waiting for api-server (starting)")
