@@ -20,8 +20,9 @@ from deploy.stack.errors import Failed, Refused
 from deploy.stack.restore import restore, start_server
 from deploy.stack.stack import Stack
 from deploy.stack.up import down
-from tests.production.engine import ROOT, answers, docker, ensure_images, official_names
-from tests.support.missing import missing
+from tests.production.engine import ROOT, docker, official_names
+
+pytestmark = pytest.mark.deployment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COMPOSE = """
@@ -66,11 +67,8 @@ for place, folders, files in os.walk("/v/kreislauf"):
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of PostgreSQL and four volumes, with something in all of them."""
-    if shutil.which("docker") is None or not answers():
-        missing("Docker", "docker.io")
-    ensure_images()
     root = tmp_path_factory.mktemp("root")
     for name in ("deploy", "include", "requirements.txt", ".env.example"):
         (root / name).symlink_to(ROOT / name)
