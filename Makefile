@@ -17,7 +17,7 @@ export UV_LINK_MODE := copy
 # Compiled bytecode halves the import time of every task: a shell that forbids it must not slow the stack down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: add-source audit backup bench-collection bench-generality bench-monitoring bench-science bench-service check-deployment down restore secrets up upgrade help licences mlflow setup setup-dev run start test test-deployment engine check format reference requirements sbom schema clean
+.PHONY: add-source audit backup bench-collection bench-generality bench-monitoring bench-science bench-service bench-sizing check-deployment down restore secrets up upgrade help licences mlflow setup setup-dev run start test test-deployment engine check format reference requirements sbom schema clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,7 +59,7 @@ test: setup-dev ## Run all tests, in JOBS processes; ARGS goes to pytest
 	$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 test-deployment: engine ## Start the whole stack in Docker and break it on purpose; writes benchmarks/results/deployment.json
-	KREISLAUF_WRITE_RESULTS=1 $(BIN)/python -m pytest tests/production/test_deployment.py -m deployment -x $(ARGS)
+	KREISLAUF_WRITE_RESULTS=1 $(BIN)/python -m pytest tests/production -m deployment -x $(ARGS)
 
 engine: setup-dev
 	$(BIN)/python -m tests.production.engine
@@ -140,6 +140,9 @@ bench-monitoring: setup-dev ## Measure verdicts, diagnosis, loops and replays: A
 
 bench-service: setup-dev ## Measure the service beside MLflow, BentoML and LitServe, and releases that change under load
 	$(BIN)/python -m benchmarks.service $(ARGS)
+
+bench-sizing: setup-dev ## Measure what grows with rows, requests and history, in CPU seconds and bytes: ARGS="--only log"
+	$(BIN)/python -m benchmarks.sizing $(ARGS)
 
 sbom: $(VENV)/.runtime $(AUDIT)/.ready ## Write the bills of materials (CycloneDX) of both images to var/sbom, checked against their schema
 	$(BIN)/python -m deploy.supply_chain sbom requirements.txt --name kreislauf-airflow --output var/sbom/airflow.cdx.json

@@ -25,6 +25,7 @@ from include.kreislauf.embedded.airflow_api import AirflowApi
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.handovers import Role
 from include.kreislauf.settings import ROOT
+from include.kreislauf.store.database import Store
 
 TICKS = os.sysconf("SC_CLK_TCK")
 TASK, SUPERVISOR = "airflow worker -- ", "airflow supervisor"
@@ -48,8 +49,10 @@ def airflow(size: Size) -> dict[str, Any]:
     home = WORK / "airflow"
     shutil.rmtree(home, ignore_errors=True)
     env = {**ENVIRONMENT, "KREISLAUF_HOME": str(home / "run"), "KREISLAUF_CANARY": "true",
-           "KREISLAUF_USE_CASES": str(home / "use_cases")}  # fmt: skip
+           "KREISLAUF_USE_CASES": str(home / "use_cases"), "KREISLAUF_DELIVERY_INTERVAL": "1"}  # fmt: skip
     (home / "use_cases").mkdir(parents=True)
+    (home / "run").mkdir()
+    Store(f"sqlite:///{home / 'run' / 'kreislauf.db'}").upgrade()
     with EmbeddedStack(home / "stack", ROOT, env=env, with_triggerer=True, start_timeout=240) as stack:
         stack.wait_for_dags([*map(str, Role), "canary"])
         with stack.api() as api:

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from benchmarks.parts import WORK
 from benchmarks.sizing_parts import kept, slope
@@ -32,6 +33,7 @@ from include.kreislauf.store import contracts, cycles, messages
 from include.kreislauf.store.contracts import SignOff
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
+from include.kreislauf.training.parallel import workers
 
 NAME, BY = "sized", "benchmark"
 DRAFTED = 1_000
@@ -55,13 +57,20 @@ def rows(size: Size) -> dict[str, Any]:
     """By number of rows what each discipline takes, and what one more thousand rows costs."""
     WORK.mkdir(parents=True, exist_ok=True)
     by_rows = {number: _measured(number) for number in size.rows}
-    slopes = {
-        f"{stage}_cpu_seconds_per_1000_rows": slope({
-            number / 1000: found["disciplines"][stage]["cpu_seconds"] for number, found in by_rows.items()
-        })
-        for stage in DAGS
-    }  # fmt: skip
-    return {"rows": {str(number): found for number, found in by_rows.items()}, "row_slopes": slopes}
+    return {"rows": {str(number): found for number, found in by_rows.items()}, "row_slopes": slopes(by_rows)}
+
+
+def slopes(by_rows: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """What one thousand rows more cost, of the least-squares lines through all sizes."""
+
+    def of(name: str, stage: Stage) -> float:
+        return slope({number / 1000: one["disciplines"][stage][name] for number, one in by_rows.items()})
+
+    return {
+        "cpu_seconds": {str(stage): of("cpu_seconds", stage) for stage in DAGS},
+        "peak_mib": {str(stage): of("peak_mib", stage) for stage in DAGS},
+        "tables_bytes": slope({number / 1000: one["bytes"]["tables"] for number, one in by_rows.items()}),
+    }
 
 
 def table(number: int) -> pd.DataFrame:
@@ -74,6 +83,20 @@ def table(number: int) -> pd.DataFrame:
     signal = numbers @ np.linspace(0, 2, 10) + 3 * np.sin(2 * numbers[:, 9]) + kinds.sum(axis=1)
     frame["target"] = (signal + draw.normal(scale=2, size=number)).round(4)
     return frame
+
+
+def fits(_size: object = None) -> dict[str, Any]:
+    """MiB of a process that makes fits for a training, beside the task's own; what the rows add comes on top."""
+    with workers(Settings(training_jobs=2)) as n_jobs:
+        return {
+            "fit_process_mib": max(Parallel(n_jobs=n_jobs)(delayed(_fitting_mib)() for _ in range(n_jobs)))
+        }
+
+
+def _fitting_mib() -> int:
+    import_module("include.kreislauf.training.step")
+    import_module("sklearn.ensemble")
+    return _peak_mib()
 
 
 def _measured(number: int) -> dict[str, Any]:
