@@ -2,7 +2,7 @@
 
 Canaries go through the ring of a real embedded stack: their own work is next to nothing, so nearly all is Airflow's. A
 first one warms everything up. What the components take when nothing happens is measured for a while, and taken off. The
-task processes of the scheduler's LocalExecutor are weighed while they run; those of Celery's workers do the same.
+task processes of the scheduler's LocalExecutor are weighed while they run, and the processes that watch over them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from include.kreislauf.settings import ROOT
 from include.kreislauf.store.database import Store
 
 TICKS = os.sysconf("SC_CLK_TCK")
-TASK, SUPERVISOR = "airflow worker -- ", "airflow supervisor"
+TASK = "airflow worker -- "
+SUPERVISOR = f"{TASK}LocalExecutor"
 PAUSE = 0.2
 
 
@@ -149,9 +150,9 @@ class _Watch:
         for pid in family(self.pids["scheduler"]):
             with suppress(OSError):
                 name = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-                for kind, mark in (("task", TASK), ("supervisor", SUPERVISOR)):
-                    if name.startswith(mark):
-                        self.largest[kind] = max(self.largest[kind], _pss(pid))
+                if name.startswith(TASK):
+                    kind = "supervisor" if name.startswith(SUPERVISOR) else "task"
+                    self.largest[kind] = max(self.largest[kind], _pss(pid))
 
     def _cpu(self) -> dict[str, float]:
         return {name: sum(_whole_cpu(one) for one in family(pid)) for name, pid in self.pids.items()}
