@@ -5,42 +5,41 @@ Tests with a ``store`` run twice, on SQLite and on PostgreSQL; ``-m "not postgre
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from include.kreislauf.store.database import Store
 from tests.support.missing import missing
 from tests.support.postgres import PostgresServer, find_binaries, running_postgres
 from tests.support.racing import ProcessRace, Race, ThreadRace, processes
+from tests.support.sharing import OneStackAtATime, place
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-STACKS = ("tests/ring/", "tests/roles/test_matrix.py", "tests/plugins/test_workflow_page.py")
-"""Tests that start real Airflow processes."""
+# tests share the CPUs already: processes of a training's own would cost seconds each, most of them imports.
+# Parallel training has its tests, and tests/ring/test_run.py takes what ships.
+os.environ["KREISLAUF_TRAINING_JOBS"] = "1"
+# a busy machine makes everything slow: what takes too long is for benchmarks/ to say
+settings.register_profile("kreislauf", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kreislauf")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stacks come first: they mostly wait, and what is left fills the other processes meanwhile."""
-    items.sort(key=lambda item: not item.nodeid.startswith(STACKS))
+    """Stacks come first."""
+    items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where several processes share the tests: each file goes to one of them, and all real stacks to the same one."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class Files(
-        LoadFileScheduling
-    ):  # xdist's own groups need node ids that pytest 9.2 does not let it change
-        def _split_scope(self, nodeid: str) -> str:
-            return "stacks" if nodeid.startswith(STACKS) else nodeid.partition("::")[0]
-
-    return Files(config, log)
+    """Where several processes share the tests: one real stack at a time."""
+    return OneStackAtATime(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KREISLAUF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KREISLAUF_USE_CASES", str(tmp_path / "use_cases"))
     monkeypatch.setenv("KREISLAUF_DATA", str(tmp_path))
-    monkeypatch.setenv("KREISLAUF_TRAINING_JOBS", "1")
     return tmp_path / "use_cases"
 
 

@@ -1,26 +1,20 @@
-"""One embedded stack for the whole session: the project's own bundle over a small simulated world."""
+"""What tests of real stacks need: the project's own bundle over a small simulated world."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from include.kreislauf.embedded.airflow_api import AirflowApi
 from include.kreislauf.embedded.stack import EmbeddedStack
 from include.kreislauf.handovers import Role
-from include.kreislauf.requirements.variants import recorded_variant
-from include.kreislauf.settings import ROOT
-from include.kreislauf.simulation.panel import write_panel
-from include.kreislauf.simulation.technologies import simulate
 from include.kreislauf.store import cycles, live
 from include.kreislauf.store.cycles import Cycle, State
 from include.kreislauf.store.database import Store
@@ -91,31 +85,6 @@ class RunningRing:
         return httpx.post(url, json=body, trust_env=False) if body else httpx.get(url, trust_env=False)
 
 
-@pytest.fixture(scope="session")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRing]:
-    """The stack with the first release live."""
-    home = tmp_path_factory.mktemp("ring")
-    path = recorded_variant(ROOT / "include" / "use_cases" / "technology_radar", home / "use_cases")
-    path.write_text(lighter(path.read_text()))
-    write_panel(simulate(0), home / "data")
-    env = {
-        "KREISLAUF_HOME": str(home), "KREISLAUF_DATA": str(home / "data"), "KREISLAUF_CLOCK": "given",
-        "KREISLAUF_USE_CASES": str(home / "use_cases"), "OMP_NUM_THREADS": "1",
-        "KREISLAUF_MAP_TRAINING": "true", "KREISLAUF_DELIVERY_INTERVAL": "1",
-        "KREISLAUF_STRANDED_MINUTES": "0.05",
-    }  # fmt: skip
-    store = Store(f"sqlite:///{home / 'kreislauf.db'}")
-    store.upgrade()
-    with EmbeddedStack(home, ROOT, env=env, start_timeout=240) as stack, stack.api() as api:
-        stack.wait_for_dags([str(role) for role in Role])
-        running = RunningRing(stack, api, store, home)
-        running.trigger(Role.REQUIREMENTS, "the first model")
-        running.rest()
-        assert running.live_version() == 1, running.failures()
-        yield running
-        _keep_logs(home)
-
-
 def lighter(contract: str) -> str:
     """The contract with fewer candidates: these tests are about the ring."""
     for whole, less in (
@@ -127,7 +96,7 @@ def lighter(contract: str) -> str:
     return contract
 
 
-def _keep_logs(home: Path) -> None:
+def keep_logs(home: Path) -> None:
     """Copy the logs where a failed CI run can show them."""
     if target := os.environ.get("KREISLAUF_TEST_ARTEFACTS"):
         shutil.copytree(home / "logs", Path(target) / "ring-logs", dirs_exist_ok=True)

@@ -23,7 +23,7 @@ from include.kreislauf.store import api_keys, schema
 from include.kreislauf.store.api_keys import Scope
 from include.kreislauf.store.cycles import State
 from include.kreislauf.store.database import Store
-from tests.ring.conftest import AS_OF, USE_CASE, RunningRing, _keep_logs, lighter
+from tests.ring.conftest import AS_OF, USE_CASE, RunningRing, keep_logs, lighter
 
 pytestmark = [pytest.mark.ring, pytest.mark.timeout(600)]
 
@@ -46,7 +46,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRing]:
     with stack, stack.api() as api:
         stack.wait_for_dags([*map(str, Role), "canary"])
         yield RunningRing(stack, api, store, home)
-        _keep_logs(home)
+        keep_logs(home)
 
 
 def canary(ring: RunningRing) -> tuple[int, str]:

@@ -28,7 +28,11 @@ USE_CASE = "technology_radar"
 
 def start(home: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "include.kreislauf", "run", "--home", str(home), "--wait", "0", *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # what ships: a training has as many processes as there are CPUs
+    env = {name: value for name, value in os.environ.items() if name != "KREISLAUF_TRAINING_JOBS"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

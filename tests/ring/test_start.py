@@ -34,8 +34,6 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     env = {
         "KREISLAUF_HOME": str(tmp_path / "home"), "KREISLAUF_USE_CASES": str(tmp_path / "use_cases"),
         "KREISLAUF_TRACKING_URL": "none", "KREISLAUF_DELIVERY_INTERVAL": "1",
-        # no workers that outlive the draft, and look like left-overs of the stack
-        "KREISLAUF_TRAINING_JOBS": "1",
     }  # fmt: skip
     for name, value in env.items():
         monkeypatch.setenv(name, value)

@@ -17,7 +17,7 @@ from include.kreislauf.store.database import Store
 from include.kreislauf.store.rollouts import RolloutState
 from include.kreislauf.store.workers import Worker
 from tests.ring.conftest import RunningRing
-from tests.ring.test_ring import add_use_case, wait_until
+from tests.ring.shared.test_ring import add_use_case, wait_until
 
 pytestmark = [pytest.mark.ring, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ from include.kreislauf.settings import ROOT
 from include.kreislauf.store import receipts
 from include.kreislauf.store.cycles import Cycle, State
 from tests.ring.conftest import USE_CASE, RunningRing
-from tests.ring.test_ring import answer_all
+from tests.ring.shared.test_ring import answer_all
 
 pytestmark = [pytest.mark.ring, pytest.mark.timeout(600)]
 

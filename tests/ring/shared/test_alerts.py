@@ -10,7 +10,7 @@ import pytest
 from include.kreislauf.handovers import MACHINE, Edge, Role
 from include.kreislauf.store import messages
 from tests.ring.conftest import USE_CASE, RunningRing
-from tests.ring.test_ring import answer_all
+from tests.ring.shared.test_ring import answer_all
 
 pytestmark = [pytest.mark.ring, pytest.mark.timeout(600)]
 
