@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -72,26 +73,38 @@ def test_law_what_the_environment_says_counts(slots: int, collection: int, train
     assert min(sizes(slots, Settings(pool_training=training)).values()) >= 1
 
 
-@pytest.fixture
-def airflow(tmp_path: Path) -> Any:
-    """Runs Python against an Airflow of its own, whose database has just been made."""
+def environment(home: Path) -> dict[str, str]:
+    """The variables of an Airflow of its own."""
     settings = {
-        "HOME": tmp_path, "_CORE__LOAD_EXAMPLES": False, "_CORE__PLUGINS_FOLDER": ROOT / "plugins",
+        "HOME": home, "_CORE__LOAD_EXAMPLES": False, "_CORE__PLUGINS_FOLDER": ROOT / "plugins",
         "_CORE__EXECUTOR": "LocalExecutor", "_CORE__PARALLELISM": 4, "_LOGGING__LOGGING_LEVEL": "ERROR",
-        "_DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "_DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
     }  # fmt: skip
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "KREISLAUF"))}
     env |= {f"AIRFLOW_{name}": str(value) for name, value in settings.items()}
-    env |= {"PYTHONPATH": str(ROOT), "KREISLAUF_HOME": str(tmp_path)}
+    return env | {"PYTHONPATH": str(ROOT), "KREISLAUF_HOME": str(home)}
 
-    def run(*arguments: str, **more: str) -> str:
-        command = [sys.executable, "-m", *arguments]
-        found = subprocess.run(command, cwd=ROOT, env={**env, **more}, capture_output=True, text=True)
-        assert found.returncode == 0, found.stderr
-        return found.stdout
 
-    run("airflow", "db", "migrate")
-    return run
+def run(env: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-m", *arguments]
+    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Airflow's, as it has just been made; to be copied."""
+    home = tmp_path_factory.mktemp("airflow")
+    run(environment(home), "airflow", "db", "migrate")
+    return home / "airflow.db"
+
+
+@pytest.fixture
+def airflow(new_database: Path, tmp_path: Path) -> Any:
+    """Runs Python against an Airflow of its own."""
+    shutil.copy(new_database, tmp_path)
+    return lambda *arguments, **more: run({**environment(tmp_path), **more}, *arguments)
 
 
 def test_a_small_use_case_does_not_wait_for_a_large_one(airflow: Any) -> None:
