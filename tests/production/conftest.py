@@ -81,6 +81,7 @@ def figures() -> Iterator[dict[str, Any]]:
     """What is measured here; written beside the results of the benchmarks when everything was."""
     found: dict[str, Any] = {}
     yield found
+    print(json.dumps(found, indent=2))  # with -s: what was measured, also where it is not written
     if os.environ.get("KREISLAUF_WRITE_RESULTS") == "1":
         machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
         written = {"measured_at": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine, **found}
