@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.deployment, pytest.mark.timeout(1800)]
 
 Figures = dict[str, Any]
 TASKS_END = 600
+MARK = "/var/lib/kreislauf/deployment.json"
 IDLE_SECONDS, ROUNDS = 20, 3
 LONG_RUNNING = {
     "api-server", "dag-processor", "mlflow", "postgres", "prediction-service", "prometheus", "redis", "scheduler",
@@ -482,19 +483,21 @@ def _value(deployment: Deployment, key: str) -> float | None:
 
 
 class TestRefused:
-    """What `make up` refuses, with real volumes and ports; nothing is changed by it."""
+    """What `make up` refuses, with real volumes; nothing is changed by it."""
 
-    def test_an_older_volume(self, deployment: Deployment) -> None:
-        mark = "/var/lib/kreislauf/deployment.json"
-        old = json.loads(deployment.inside("worker", "cat", mark))
+    def test_an_older_volume_wants_an_upgrade(self, deployment: Deployment, tmp_path: Path) -> None:
+        old = json.loads(deployment.inside("worker", "cat", MARK))
         older = json.dumps({**old, "schema": "0001"})
-        deployment.inside("worker", "sh", "-c", f"echo '{older}' > {mark}")
+        deployment.inside("worker", "sh", "-c", f"echo '{older}' > {MARK}")
         before = {one["Id"] for one in deployment.containers()}
         refused = deployment.tool("up", "--no-build", check=False)
         assert refused.returncode == 2
         assert "make upgrade" in refused.stdout + refused.stderr
         assert {one["Id"] for one in deployment.containers()} == before
-        deployment.inside("worker", "sh", "-c", f"echo '{json.dumps(old)}' > {mark}")
+        said = deployment.tool("upgrade", "--to", str(tmp_path), "--no-build", "--workers", "1")
+        assert "canary passed" in said.stdout
+        assert json.loads(deployment.inside("worker", "cat", MARK)) == old
+        assert list(tmp_path.glob("*/manifest.json"))
 
     def test_a_volume_of_a_wrong_owner(self, deployment: Deployment) -> None:
         deployment.compose("down", "-t", "5")
