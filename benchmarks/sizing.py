@@ -41,7 +41,7 @@ class Size:
 
 
 QUICK = Size((500, 1_000), 500, 2_000, ("machine_failure",), 5, 1, 10)
-WHOLE = Size((1_000, 10_000, 100_000), 5_000, 20_000, ("technology_radar", "machine_failure"), 20, 3, 60)
+WHOLE = Size((1_000, 10_000, 100_000), 5_000, 20_000, ("technology_radar", "machine_failure"), 20, 2, 30)
 PARTS = {
     "rows": sizing_rows.rows, "fits": sizing_rows.fits, "log": sizing_log.log, "history": sizing_history.history, "airflow": sizing_airflow.airflow,
 }  # fmt: skip
