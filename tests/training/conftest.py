@@ -15,3 +15,9 @@ def single_threaded() -> Iterator[None]:
     """As a training's jobs run; small fits on several busy CPUs mostly wait for each other."""
     with one_thread():
         yield
+
+
+@pytest.fixture
+def jobs_as_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many jobs as there are CPUs; all other tests train in their own process."""
+    monkeypatch.delenv("KREISLAUF_TRAINING_JOBS")

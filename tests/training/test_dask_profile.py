@@ -23,6 +23,8 @@ from tests.support.fixtures import MakeLap
 from tests.support.ports import free_port
 from tests.training.worlds import LIGHT
 
+pytestmark = pytest.mark.usefixtures("jobs_as_shipped")
+
 WORKERS = 2
 STOP_SECONDS = 20
 

@@ -24,6 +24,8 @@ from include.kreislauf.errors import TrainingError
 from include.kreislauf.settings import Settings
 from include.kreislauf.training.parallel import TookTooLong, deadline, limited, one_thread, workers
 
+pytestmark = pytest.mark.usefixtures("jobs_as_shipped")
+
 SEEDS = range(6)
 
 
