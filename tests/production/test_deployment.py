@@ -498,6 +498,7 @@ class TestRefused:
         assert "canary passed" in said.stdout
         assert json.loads(deployment.inside("worker", "cat", MARK)) == old
         assert list(tmp_path.glob("*/manifest.json"))
+        docker("image", "rm", *re.findall(r"kreislauf-\w+:before-\w+", said.stdout))
 
     def test_a_volume_of_a_wrong_owner(self, deployment: Deployment) -> None:
         deployment.compose("down", "-t", "5")
