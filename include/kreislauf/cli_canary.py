@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.kreislauf.cli_airflow import PASSWORD, USER, add_airflow_options, airflow_login
 from include.kreislauf.cli_options import span
-from include.kreislauf.cli_watch import PASSWORD, USER, airflow_address, airflow_login
 
 if TYPE_CHECKING:
     from include.kreislauf.canary.watching import CanaryError
@@ -31,18 +30,13 @@ def add_canary(commands: Any) -> None:
         help=text,
         description=f"{text}. Logs in as {USER} (default: admin) with {PASSWORD}, or the password of --passwords.",
     )
-    parser.add_argument(
-        "--airflow", type=airflow_address, required=True, metavar="URL", help="such as http://127.0.0.1:8080"
-    )
+    add_airflow_options(parser)
     parser.add_argument(
         "--wait",
         type=_seconds,
         default=240.0,
         metavar="SECONDS",
         help="for the result (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--passwords", type=Path, help="file of Airflow's SimpleAuthManager; default: the variable"
     )
     parser.set_defaults(command=_canary)
 

@@ -7,10 +7,10 @@ import getpass
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.kreislauf.cli_watch import PASSWORD, USER, airflow_address, airflow_login, seconds
+from include.kreislauf.cli_airflow import PASSWORD, USER, add_airflow_options, airflow_login
+from include.kreislauf.cli_watch import seconds
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.handovers import Edge
 
@@ -59,10 +59,7 @@ def add_loops(commands: Any) -> None:
     )
     raised.add_argument("--as-of", type=_moment, default=None, help="what the data may know of; empty: now")
     raised.add_argument("--override", action="store_true", help="what is at work, or waits, makes way")
-    raised.add_argument(
-        "--airflow", type=airflow_address, required=True, metavar="URL", help="such as http://127.0.0.1:8080"
-    )
-    raised.add_argument("--passwords", type=Path, help="file of Airflow's SimpleAuthManager")
+    add_airflow_options(raised)
     raised.add_argument(
         "--wait", type=seconds, default=180, help="seconds for the answer (default: %(default)s)"
     )

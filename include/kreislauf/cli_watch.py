@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from include.kreislauf.cli_airflow import PASSWORD, USER, add_airflow_options, airflow_login
 from include.kreislauf.cli_options import span
 from include.kreislauf.errors import KreislaufError, StoreError
 from include.kreislauf.logs import set_up
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 3600
 MOST_PORT = 65_535
-USER, PASSWORD = "KREISLAUF_AIRFLOW_USER", "KREISLAUF_AIRFLOW_PASSWORD"
 
 log = logging.getLogger("kreislauf.watch")
 
@@ -37,14 +34,9 @@ def add_watch(commands: Any) -> None:
         help=text,
         description=f"{text}. Logs in as {USER} (default: admin) with {PASSWORD}, or the password of --passwords.",
     )
-    parser.add_argument(
-        "--airflow", type=airflow_address, required=True, metavar="URL", help="such as http://127.0.0.1:8080"
-    )
+    add_airflow_options(parser)
     parser.add_argument(
         "--seconds", type=seconds, default=1.0, help="between two looks (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--passwords", type=Path, help="file of Airflow's SimpleAuthManager; default: the variable"
     )
     parser.add_argument("--alive", type=Path, help="file that is touched after each look, for health checks")
     parser.add_argument(
@@ -52,20 +44,6 @@ def add_watch(commands: Any) -> None:
         help="serve the workflow's metrics to Prometheus here, such as 0.0.0.0:9105",
     )  # fmt: skip
     parser.set_defaults(command=_watch)
-
-
-def airflow_address(text: str) -> str:
-    """Airflow's address, of an option."""
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no address; allowed: http://host:port or https://host:port"
-        )
-    return text
 
 
 def listening(text: str) -> tuple[str, int]:
@@ -157,25 +135,3 @@ def _try(airflow: Any) -> None:
         log.warning("Airflow cannot be asked for checks now, the look goes on: %s", error.text)
     else:
         log.info("watching")
-
-
-def airflow_login(passwords: Path | None) -> tuple[str, str]:
-    """User and password of Airflow: from the environment, or from the file of its SimpleAuthManager.
-
-    Raises
-    ------
-    KreislaufError: there is no password.
-    """
-    user = os.environ.get(USER, "admin")
-    if passwords is None:
-        if password := os.environ.get(PASSWORD):
-            return user, password
-        raise KreislaufError(
-            "no password for Airflow", where=PASSWORD, next_step="set it, or name the file with --passwords"
-        )
-    try:
-        return user, str(json.loads(passwords.read_text())[user])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise KreislaufError(
-            f"no password of {user} can be read ({error!r})", where=str(passwords)
-        ) from error

@@ -10,7 +10,8 @@ import pytest
 
 from include.kreislauf import cli_watch
 from include.kreislauf.cli import main
-from include.kreislauf.cli_watch import PASSWORD, USER, airflow_login, require_made
+from include.kreislauf.cli_airflow import PASSWORD, USER, airflow_login
+from include.kreislauf.cli_watch import require_made
 from include.kreislauf.embedded.airflow_api import AirflowApi, AirflowApiError
 from include.kreislauf.errors import KreislaufError
 from include.kreislauf.store.database import Store

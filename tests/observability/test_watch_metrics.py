@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from include.kreislauf.cli import main
-from include.kreislauf.cli_watch import PASSWORD, listening
+from include.kreislauf.cli_airflow import PASSWORD
+from include.kreislauf.cli_watch import listening
 from include.kreislauf.settings import ROOT
 from include.kreislauf.store.database import Store
 from tests.support.ports import free_port
