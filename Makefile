@@ -102,7 +102,7 @@ add-source: setup-dev ## Write the skeleton of a source kind: NAME=package_downl
 	$(BIN)/python -m include.kreislauf add-source "$(NAME)"
 
 STACK = @$(PYTHON) -m deploy.stack $(if $(MIN_FREE_GB),--min-free-gb $(MIN_FREE_GB)) \
-	$(if $(filter 1,$(PUBLISH)),--file docker-compose.yaml --file deploy/publish.yaml)
+	$(if $(filter 1,$(PUBLISH)),--file docker-compose.yaml $(addprefix --file ,$(wildcard docker-compose.override.yaml)) --file deploy/publish.yaml)
 STARTING = $(if $(filter 0,$(BUILD)),--no-build) $(if $(filter 0,$(CANARY)),--no-canary) $(if $(WORKERS),--workers $(WORKERS))
 
 secrets: ## Deployment: write .env, with a fresh value for each secret that has none

@@ -10,7 +10,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NoReturn
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
             "--no-canary", dest="canary", action="store_false", help="end when every container is healthy"
         )
         one.add_argument("--timeout", type=float, default=HEALTHY_SECONDS, help="seconds to become healthy")
-        one.add_argument("--workers", type=int, default=0, help="number of Celery workers")
+        one.add_argument("--workers", type=_number(1), default=0, help="number of Celery workers")
         one.add_argument("--no-build", dest="build", action="store_false", help="take the images as they are")
     one.add_argument("--to", type=Path, default=Path("backups"), help="folder of backups")
     one = commands.add_parser("down", help="stop; volumes stay")
@@ -55,12 +55,23 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--confirm", default="", help="the project's name, for --volumes")
     one = commands.add_parser("backup", help="save databases and files, while everything runs")
     one.add_argument("--to", type=Path, required=True, help="folder of backups; each gets a folder in it")
-    one.add_argument("--keep", type=int, default=0, help="remove older backups but so many; 0: none")
+    one.add_argument("--keep", type=_number(0), default=0, help="remove older backups but so many; 0: none")
     one.add_argument("--encrypt", default="", help='filter, such as "age -r RECIPIENT"')
     one = commands.add_parser("restore", help="bring a backup into empty volumes")
     one.add_argument("--from", dest="source", type=Path, required=True, help="folder of one backup")
     one.add_argument("--decrypt", default="", help='filter, such as "age -d -i KEYFILE"')
     return top
+
+
+def _number(least: int) -> Callable[[str], int]:
+    """The type of an option: a whole number from ``least`` on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return int(text)
+
+    return number
 
 
 _HELP = {"up": "check, build, start, and try", "upgrade": "back up, build, and go on with the new code"}

@@ -95,7 +95,7 @@ def disk_faults(root: Path, floor_gib: float) -> tuple[list[Fault], list[str]]:
 
 def data_folder(stack: Stack) -> Path:
     """The folder on this computer with the sources' data."""
-    return stack.root / stack.value("KREISLAUF_DATA_FOLDER", DATA_FOLDER)
+    return stack.root / Path(stack.value("KREISLAUF_DATA_FOLDER", DATA_FOLDER)).expanduser()
 
 
 def data_faults(stack: Stack) -> list[Fault]:

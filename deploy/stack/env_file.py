@@ -21,6 +21,9 @@ LENGTH = 64
 """SHA-512, which signs the tokens, wants that many bytes of a key."""
 SHORTEST = 16
 FERNET = "AIRFLOW_FERNET_KEY"
+BEFORE = (
+    "but where the stack has run before, put the old value back from your copy: data would not fit a new one"
+)
 FEWEST_KINDS = 8
 """So many different characters a secret has at least."""
 WORDS = re.compile(
@@ -50,7 +53,7 @@ def required_in(compose: str) -> list[str]:
 def mode_faults(path: Path) -> list[Fault]:
     """Whether others can read the file, or it is not there at all."""
     if not path.is_file():
-        return [Fault("is missing", where=str(path), next_step="make secrets")]
+        return [Fault("is missing", where=str(path), next_step=f"make secrets; {BEFORE}")]
     if not os.access(path, os.R_OK):
         return [Fault("cannot be read", where=str(path), allowed="a file of the user that runs this, mode 0600",
                       next_step=f"sudo chown $USER {path}")]  # fmt: skip
@@ -78,7 +81,7 @@ def secret_faults(values: Mapping[str, str], required: Iterable[str], where: str
 
 def _fault(name: str, value: str, where: str) -> Fault | None:
     if not value:
-        return Fault(f"{name} is missing or empty", where=where, next_step="make secrets")
+        return Fault(f"{name} is missing or empty", where=where, next_step=f"make secrets; {BEFORE}")
     again = f"empty {name} and run make secrets; where it is in use already, change it there too"
     if name == FERNET:
         if all(_is_fernet(one) for one in value.split(",")):

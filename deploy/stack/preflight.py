@@ -44,7 +44,7 @@ def preflight(
     """
     found = Findings(env_faults(stack) + computer.data_faults(stack))
     if stack.env_file.is_file():
-        found.faults += profile_faults(stack)
+        found.faults += profile_faults(stack) + number_faults(stack)
     told = computer.docker_faults(stack)
     found.faults += told
     if told:
@@ -72,7 +72,7 @@ def env_faults(stack: Stack) -> list[Fault]:
 
 def profile_faults(stack: Stack) -> list[Fault]:
     """Whether somebody does the tasks: with CeleryExecutor and without workers, all of them wait for ever."""
-    chosen = stack.value("COMPOSE_PROFILES").split(",")
+    chosen = [one.strip() for one in stack.value("COMPOSE_PROFILES").split(",")]
     if "CeleryExecutor" not in stack.value("AIRFLOW_EXECUTOR", "CeleryExecutor") or {"celery", "*"} & {
         *chosen
     }:
@@ -84,6 +84,19 @@ def profile_faults(stack: Stack) -> list[Fault]:
             allowed="celery among them, or AIRFLOW_EXECUTOR=LocalExecutor",
             next_step=f"change one of them in {stack.env_file}",
         )
+    ]
+
+
+def number_faults(stack: Stack) -> list[Fault]:
+    """Settings that must be whole numbers, and are none."""
+    return [
+        Fault(
+            "is no whole number from 1 on",
+            where=f"{name}={value}",
+            next_step=f"correct it in {stack.env_file}",
+        )
+        for name in ("WORKER_SLOTS", "AIRFLOW_PARALLELISM", "API_WORKERS")
+        if (value := stack.value(name)) and not (value.isdecimal() and int(value))
     ]
 
 

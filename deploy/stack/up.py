@@ -78,9 +78,9 @@ def start(stack: Stack, *, workers: int = 0) -> None:
 
 def parallelism(stack: Stack, workers: int) -> dict[str, str]:
     """Tasks at a time: as many as the workers take, so that what waits does so in the scheduler's order."""
-    if not workers or stack.value("AIRFLOW_PARALLELISM"):
+    if stack.value("AIRFLOW_PARALLELISM"):
         return {}
-    return {"AIRFLOW_PARALLELISM": str(workers * int(stack.value("WORKER_SLOTS", "4")))}
+    return {"AIRFLOW_PARALLELISM": str(max(workers, 1) * int(stack.value("WORKER_SLOTS", "4")))}
 
 
 def prove(stack: Stack, *, canary: bool, seconds: float) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from deploy.stack import computer, versions
+from deploy.stack.__main__ import parser
+from deploy.stack.computer import data_folder
+from deploy.stack.env_file import BEFORE
 from deploy.stack.errors import Refused
 from deploy.stack.ports import holders_of, published
 from deploy.stack.preflight import preflight
-from deploy.stack.up import up
+from deploy.stack.up import parallelism, up
 from tests.production.host import PROJECT, Host, make_host
 
 FLOOR = 0.001
@@ -57,7 +60,7 @@ def test_nothing_is_found_on_a_good_host(host: Host) -> None:
 def test_without_secrets_the_next_step_is_to_make_them(host: Host) -> None:
     host.variables |= {one.variable: one.text for one in published(host.stack)}
     host.env.unlink()
-    assert only(host) == f"{host.env}: is missing; next: make secrets"
+    assert only(host) == f"{host.env}: is missing; next: make secrets; {BEFORE}"
 
 
 @pytest.mark.parametrize(
@@ -326,3 +329,37 @@ def test_of_a_folder_only_so_much_is_looked_at(tmp_path: Path, monkeypatch: pyte
         (tmp_path / str(number)).touch()
     assert list(computer._unreadable(tmp_path)) == []
     assert len(looked) == 4
+
+
+@pytest.mark.parametrize("name", ["WORKER_SLOTS", "AIRFLOW_PARALLELISM", "API_WORKERS"])
+def test_a_number_that_is_none(host: Host, name: str) -> None:
+    host.set(**{name: "many"})
+    assert only(host).startswith(f"{name}=many: is no whole number from 1 on")
+
+
+def test_profiles_may_have_spaces_between(host: Host) -> None:
+    host.set(COMPOSE_PROFILES="grafana, celery")
+    assert preflight(host.stack, floor_gib=FLOOR).faults == []
+
+
+def test_a_home_folder_is_the_users(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Compose understands it."""
+    monkeypatch.setenv("HOME", str(host.root / "home"))
+    host.set(KREISLAUF_DATA_FOLDER="~/data")
+    assert data_folder(host.stack) == host.root / "home" / "data"
+
+
+@pytest.mark.parametrize(
+    "words", [["up", "--workers", "0"], ["up", "--workers", "x"], ["backup", "--to", "b", "--keep", "-1"]]
+)
+def test_numbers_of_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A negative number of backups to keep would remove the oldest."""
+    with pytest.raises(SystemExit):
+        parser().parse_args(words)
+    assert "is no whole number from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("workers", "slots", "expected"), [(0, "", "4"), (0, "8", "8"), (3, "2", "6")])
+def test_as_many_tasks_as_the_workers_take(host: Host, workers: int, slots: str, expected: str) -> None:
+    host.set(WORKER_SLOTS=slots, AIRFLOW_PARALLELISM="")
+    assert parallelism(host.stack, workers) == {"AIRFLOW_PARALLELISM": expected}
