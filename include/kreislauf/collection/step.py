@@ -230,7 +230,9 @@ class Collection:
         if isinstance(source, OwnSource):
             from include.kreislauf.collection.sources.own import read_own
 
-            return read_own(source, problem, self.access, as_of, folder_of(self.settings.use_cases, self.contract.name))
+            return read_own(
+                source, problem, self.access, as_of, folder_of(self.settings.use_cases, self.contract.name)
+            )
         assert isinstance(source, TableSource)  # noqa: S101 - the union holds no other
         return read_table(source, problem, self.settings.data, as_of, access=self.access)
 
