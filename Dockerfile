@@ -19,7 +19,8 @@ RUN python3 -m venv /build/uv \
  && rm -f /opt/venv/.lock
 # what is in the image, with versions, hashes and licences, stands in the image (CycloneDX)
 COPY deploy/supply_chain /build/deploy/supply_chain
-RUN cd /build && /opt/venv/bin/python -m deploy.supply_chain sbom /build/requirements-service.txt \
+WORKDIR /build
+RUN /opt/venv/bin/python -m deploy.supply_chain sbom requirements-service.txt \
     --name kreislauf-service --version 0.1.0 --output /opt/venv/sbom.cdx.json
 
 FROM ${PYTHON_IMAGE} AS service
@@ -68,7 +69,8 @@ RUN python3 -m venv /build/uv \
  && rm -f /opt/venv/.lock
 # what is in the image, with versions, hashes and licences, stands in the image (CycloneDX)
 COPY deploy/supply_chain /build/deploy/supply_chain
-RUN cd /build && /opt/venv/bin/python -m deploy.supply_chain sbom /build/requirements.txt \
+WORKDIR /build
+RUN /opt/venv/bin/python -m deploy.supply_chain sbom requirements.txt \
     --name kreislauf-airflow --version 0.1.0 --output /opt/venv/sbom.cdx.json
 
 FROM ${AIRFLOW_IMAGE} AS airflow
