@@ -20,7 +20,7 @@ LETTERS = string.ascii_letters + string.digits
 LENGTH = 64
 """SHA-512, which signs the tokens, wants that many bytes of a key."""
 SHORTEST = 16
-FERNET = "AIRFLOW_FERNET_KEY"
+FERNET, JWT = "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET"
 BEFORE = (
     "but where the stack has run before, put the old value back from your copy: data would not fit a new one"
 )
@@ -91,9 +91,9 @@ def _fault(name: str, value: str, where: str) -> Fault | None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
         return Fault(f"{name} holds a character that breaks a URL or a command line", where=where, next_step=again,
                      allowed="letters and digits")  # fmt: skip
-    if len(value) < SHORTEST:
+    if len(value) < (least := LENGTH if name == JWT else SHORTEST):
         return Fault(
-            f"{name} is too short", where=where, next_step=again, allowed=f"{SHORTEST} characters or more"
+            f"{name} is too short", where=where, next_step=again, allowed=f"{least} characters or more"
         )
     if is_weak(value):
         return Fault(

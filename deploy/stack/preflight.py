@@ -71,8 +71,15 @@ def env_faults(stack: Stack) -> list[Fault]:
 
 
 def profile_faults(stack: Stack) -> list[Fault]:
-    """Whether somebody does the tasks: with CeleryExecutor and without workers, all of them wait for ever."""
+    """Profiles that nothing has, and whether somebody does the tasks: without workers, CeleryExecutor's wait for ever."""
     chosen = [one.strip() for one in stack.value("COMPOSE_PROFILES").split(",")]
+    if unknown := sorted({*chosen} - {*stack.profiles, "", "*"}):
+        return [
+            Fault(
+                f"no service has {', '.join(unknown)}", where=f"COMPOSE_PROFILES={','.join(chosen)}",
+                allowed=", ".join(stack.profiles), next_step=f"correct it in {stack.env_file}",
+            )
+        ]  # fmt: skip
     if "CeleryExecutor" not in stack.value("AIRFLOW_EXECUTOR", "CeleryExecutor") or {"celery", "*"} & {
         *chosen
     }:

@@ -363,3 +363,14 @@ def test_numbers_of_options(words: list[str], capsys: pytest.CaptureFixture[str]
 def test_as_many_tasks_as_the_workers_take(host: Host, workers: int, slots: str, expected: str) -> None:
     host.set(WORKER_SLOTS=slots, AIRFLOW_PARALLELISM="")
     assert parallelism(host.stack, workers) == {"AIRFLOW_PARALLELISM": expected}
+
+
+def test_a_profile_that_is_none(host: Host) -> None:
+    """It would be passed over in silence."""
+    host.set(COMPOSE_PROFILES="celery,grafna")
+    assert only(host).startswith("COMPOSE_PROFILES=celery,grafna: no service has grafna; allowed: celery")
+
+
+def test_the_secret_that_signs_tokens_is_longer(host: Host) -> None:
+    host.set(AIRFLOW_JWT_SECRET="Jk3vQ9xT2mB7wZ5nR8cL4hD6pF1sG0yA")
+    assert "AIRFLOW_JWT_SECRET is too short; allowed: 64 characters or more" in only(host)
