@@ -302,7 +302,7 @@ class TestBrokenOnPurpose:
         _kill_and_wait(deployment, "mlflow")
 
     def test_the_cycle_completes_once(self, deployment: Deployment, traffic: Traffic) -> None:
-        query = f"SELECT count(*) FROM handovers WHERE use_case = '{NAME}' AND stage = 'monitoring'"
+        query = f"SELECT count(*) FROM verdicts WHERE use_case = '{NAME}'"
         wait_for("a verdict", lambda: _quietly(deployment, query) not in ("", "0"), 900, 5)
         doubled = f"""SELECT stage, attempt, count(*) FROM handovers WHERE use_case = '{NAME}'
                       GROUP BY cycle_id, stage, attempt HAVING count(*) > 1"""
