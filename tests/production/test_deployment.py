@@ -56,7 +56,6 @@ class TestUp:
         figures["canary"] = next(
             line for line in said.stdout.splitlines() if line.startswith("canary passed")
         )
-        assert figures["up_to_canary_seconds"] <= 240
 
     def test_every_service_runs(self, deployment: Deployment) -> None:
         running = {
