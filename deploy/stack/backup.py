@@ -23,6 +23,7 @@ from deploy.stack.errors import Failed, Fault, Refused
 from deploy.stack.preflight import env_faults
 from deploy.stack.stack import Stack, say
 from deploy.stack.volumes import contents
+from include.kreislauf.store.disk import fsync_folder
 
 BEFORE = ("spool",)
 AFTER = ("kreislauf", "mlflow", "metrics")
@@ -60,7 +61,7 @@ def backup(stack: Stack, folder: Path, now: datetime, *, keep: int = 0, encrypt:
         path.touch(mode=0o600)
         path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
         partial.rename(target)
-        _sync(folder)
+        fsync_folder(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -168,14 +169,6 @@ def _check_written(folder: Path, manifest: Mapping[str, Any], *, encrypted: bool
             if archive.members_of(stream) != one["members"]:
                 raise Failed("its archive does not hold what was read", where=f"volume {name}")
     say("        verified: every archive was read back")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def backups_in(folder: Path, project: str) -> list[Path]:

@@ -103,15 +103,14 @@ class Deployment:
         (one,) = self.containers(service)
         return one
 
-    def inside(self, service: str, *words: str, check: bool = True, user: str = "") -> str:
+    def inside(self, service: str, *words: str) -> str:
         """What a command says in a service's first container."""
-        identity = self.containers(service)[0]["Id"]
-        return docker("exec", *(["-u", user] if user else []), identity, *words, check=check).stdout
+        return docker("exec", self.containers(service)[0]["Id"], *words).stdout
 
-    def kill(self, service: str, number: int = 0) -> float:
-        """Kill -9 the first process of a container, which is as if the power went; when it was done."""
+    def kill(self, service: str) -> float:
+        """Kill -9 the first process of a service's first container, as if the power went; when it was done."""
         # `docker kill` would count as the operator's own wish, after which nothing is started again
-        os.kill(self.containers(service)[number]["State"]["Pid"], signal.SIGKILL)
+        os.kill(self.containers(service)[0]["State"]["Pid"], signal.SIGKILL)
         return time.monotonic()
 
     def rows(self, statement: str, database: str = "kreislauf") -> list[list[str]]:
@@ -129,10 +128,11 @@ class Deployment:
         """Address of the prediction service."""
         return f"http://127.0.0.1:{self.variables['SERVICE_PORT']}"
 
-    def login(self, user: str = "admin", variable: str = "AIRFLOW_ADMIN_PASSWORD") -> None:
+    def login(self) -> None:
         """Get a token; later requests carry it."""
         answer = self.client.post(
-            f"{self.airflow}/auth/token", json={"username": user, "password": self.variables[variable]}
+            f"{self.airflow}/auth/token",
+            json={"username": "admin", "password": self.variables["AIRFLOW_ADMIN_PASSWORD"]},
         )
         answer.raise_for_status()
         self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -236,7 +236,6 @@ class TestBrokenOnPurpose:
         self, deployment: Deployment, traffic: Traffic, figures: Figures
     ) -> None:
         """Files per minute of one worker with one slot, then of two, in one and the same collection."""
-        deployment.variables |= {"WORKER_SLOTS": "1"}
         _workers(deployment, 1)
         deployment.trigger("requirements", use_case=NAME, as_of=AS_OF, reason="the tests")
         run = wait_for("the collection", lambda: _run_of(deployment, "data_engineering"), 180)
@@ -256,7 +255,7 @@ class TestBrokenOnPurpose:
         victim = deployment.containers("worker")[0]
         host = victim["Config"]["Hostname"]
         mine = wait_for("a task of the worker", lambda: _running_on(deployment, run, host), 120, 0.5)
-        killed = deployment.kill("worker", 0)
+        killed = deployment.kill("worker")
         task = mine[0]["map_index"]
         wait_for("its second try", lambda: _tried_again(deployment, run, task), 180, 0.5)
         figures["worker_takeover_seconds"] = round(time.monotonic() - killed, 1)

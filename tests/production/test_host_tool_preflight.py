@@ -18,6 +18,7 @@ from deploy.stack.ports import holders_of, published
 from deploy.stack.preflight import preflight
 from deploy.stack.up import parallelism, up
 from tests.production.host import PROJECT, Host, make_host
+from tests.support.ports import free_port
 
 FLOOR = 0.001
 
@@ -26,14 +27,8 @@ FLOOR = 0.001
 def host(tmp_path: Path) -> Host:
     made = make_host(tmp_path)
     for port in published(made.stack):
-        made.set(**{port.variable: str(_free_port())})
+        made.set(**{port.variable: str(free_port())})
     return made
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def faults(host: Host, floor: float = FLOOR) -> list[str]:
